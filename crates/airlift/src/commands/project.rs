@@ -1,0 +1,473 @@
+//! A project: its folder with `airlift.yaml`, and all that a change needs of it, each made from the config in one place.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Write as _;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use airlift_core::bundle::{Env, Spec};
+use airlift_core::config::{self, Command, Config, FileKind, Files, Problem, Provider, SecretSource, Severity, Sudo};
+use airlift_core::desired::{HostDesired, Limits, Origin, ReleaseDesired};
+use airlift_core::id::{Digest, HostId};
+use airlift_core::op::Operation;
+use airlift_core::secret::Secret;
+use airlift_core::seen::Address;
+use airlift_engine::port::Compute;
+use airlift_engine::state::{StateDir, private_dir};
+use airlift_hosts::bundle::{Plan, Request, Rules, Which, plan, write_bundle};
+use airlift_hosts::ssh::{Auth, Keepalive, Options};
+use airlift_hosts::{Jump, Listed, Logins, SecretSet, bundle_path, hostkey, openssh_config};
+use airlift_local::{LaunchKeys, LocalCompute};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::error::{Error, Excerpt, Place, chain};
+use crate::settings::Settings;
+
+/// The config's name in the project folder.
+pub(crate) const CONFIG: &str = "airlift.yaml";
+
+/// The user as which airlift logs in to machines that it launched itself.
+const LOCAL_USER: &str = "airlift";
+
+/// How long a machine may take from its launch to its first session, seconds.
+const BOOT_S: u64 = 300;
+
+/// How long a machine that should be there may stay unreachable, seconds.
+const REACH_S: u64 = 30;
+
+/// What a scan knows from earlier ones, and whether later ones are to know what it found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Memory<'c> {
+    /// Everything is read.
+    None,
+    /// Unchanged files are not read again; the cache stays as it is.
+    Read(&'c Utf8Path),
+    /// The same, and the cache is brought up to date.
+    Kept(&'c Utf8Path),
+}
+
+/// A project.
+pub(crate) struct Project {
+    pub config: Config,
+    warnings: Vec<Problem>,
+}
+
+impl Project {
+    /// Reads and checks the config. Every problem is shown with its place.
+    pub(crate) fn load(settings: &Settings) -> Result<Self, Error> {
+        let path = settings.project.join(CONFIG);
+        let text = match fs_err::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::usage(format!("there is no {CONFIG} in {}", settings.project))
+                    .help("`airlift init` writes one; -C DIR names another folder"));
+            }
+            Err(error) => return Err(Error::usage(error.to_string())),
+        };
+        let parsed = config::parse(CONFIG, &text).map_err(|problems| explain(problems.into_vec(), &text))?;
+        let mut problems = parsed.warnings.clone();
+        problems.extend(config::check(&parsed, &Disk { settings, rules: rules(&parsed.config) }));
+        if problems.iter().any(|problem| problem.severity == Severity::Error) {
+            return Err(explain(problems, &text));
+        }
+        Ok(Self { config: parsed.config, warnings: problems })
+    }
+
+    /// What is probably not as it was meant.
+    pub(crate) fn warnings(&self) -> Vec<Place> {
+        places(self.warnings.clone(), "")
+    }
+
+    /// What the operator's `~/.ssh/config` says of listed hosts, and airlift does otherwise.
+    pub(crate) fn not_honoured(&self, settings: &Settings) -> Vec<String> {
+        match &self.config.provider {
+            Provider::Local(_) => Vec::new(),
+            Provider::Hosts(listed) => {
+                openssh_config::not_honoured(&settings.home, &settings.user, &self.config.ssh, &listed.hosts)
+            }
+        }
+    }
+
+    /// The hosts that the config names.
+    pub(crate) fn hosts(&self) -> BTreeMap<HostId, HostDesired> {
+        match &self.config.provider {
+            Provider::Local(local) => {
+                let origin = Origin::Launched { max_lifetime_s: local.max_lifetime.as_secs() };
+                local
+                    .instances
+                    .iter()
+                    .flat_map(|(group, count)| (1..=*count).map(move |number| (HostId::numbered(group, number), group)))
+                    .map(|(host, group)| {
+                        let desired = HostDesired {
+                            origin: origin.clone(),
+                            labels: BTreeMap::from([("group".to_owned(), group.to_string())]),
+                            region: Some("local".to_owned()),
+                            instance_type: Some("process".to_owned()),
+                        };
+                        (host, desired)
+                    })
+                    .collect()
+            }
+            Provider::Hosts(listed) => listed
+                .hosts
+                .iter()
+                .map(|host| {
+                    let desired = HostDesired {
+                        origin: Origin::Listed,
+                        labels: host.labels.clone(),
+                        region: host.region.clone(),
+                        instance_type: host.instance_type.clone(),
+                    };
+                    (host.name.clone(), desired)
+                })
+                .collect(),
+        }
+    }
+
+    /// Limits on waiting.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { boot_s: BOOT_S, reach_s: REACH_S, upload_s: self.config.run.upload_timeout.as_secs() }
+    }
+
+    /// The provider's port. Only with the fleet's own secret can it launch: for that, keys are made.
+    pub(crate) fn compute(
+        &self,
+        settings: &Settings,
+        state: &StateDir,
+        launching_with: Option<[u8; 32]>,
+    ) -> Result<Arc<dyn Compute>, Error> {
+        Ok(match &self.config.provider {
+            Provider::Local(_) => {
+                let keys = launching_with.map(|fleet_secret| {
+                    hostkey::client_key(&state.client_key()).map(|client| LaunchKeys { client, fleet_secret })
+                });
+                Arc::new(LocalCompute::new(settings.program.clone(), state.instances(), LOCAL_USER, keys.transpose()?))
+            }
+            Provider::Hosts(listed) => Arc::new(Listed::new(
+                listed
+                    .hosts
+                    .iter()
+                    .map(|host| (host.name.clone(), Address { host: host.address.to_string(), port: host.port })),
+            )),
+        })
+    }
+
+    /// How to log in to the hosts.
+    pub(crate) fn logins(&self, settings: &Settings, state: &StateDir) -> Logins {
+        let ssh = &self.config.ssh;
+        let options = Options {
+            timeout: ssh.connect_timeout,
+            keepalive: Keepalive { interval: ssh.keepalive, missed: 3 },
+            ..Options::default()
+        };
+        let own_name =
+            |user: Option<&config::UserName>| user.map_or_else(|| settings.user.clone(), ToString::to_string);
+        let listed = match &self.config.provider {
+            Provider::Local(_) => {
+                return Logins {
+                    user: LOCAL_USER.to_owned(),
+                    users: HashMap::new(),
+                    auth: Auth::new().identity_file(state.client_key()).only_identity_files(),
+                    known_hosts: Vec::new(),
+                    jumps: Vec::new(),
+                    options,
+                    sudo: false,
+                };
+            }
+            Provider::Hosts(listed) => listed,
+        };
+        let mut auth = Auth::new();
+        for file in &ssh.identity_files {
+            auth = auth.identity_file(settings.path(file.as_str()));
+        }
+        if let Some(agent) = settings.agent.as_ref().filter(|_| ssh.agent) {
+            auth = auth.agent(agent);
+        }
+        if settings.can_ask {
+            auth = auth.passphrase(Arc::new(crate::passphrase::Terminal));
+        }
+        Logins {
+            user: own_name(ssh.user.as_ref()),
+            users: listed
+                .hosts
+                .iter()
+                .filter_map(|host| Some((host.name.clone(), host.user.as_ref()?.to_string())))
+                .collect(),
+            auth,
+            known_hosts: ssh.known_hosts.iter().map(|file| settings.path(file.as_str()).into()).collect(),
+            jumps: ssh
+                .proxy_jump
+                .iter()
+                .map(|jump| Jump {
+                    host: jump.address.to_string(),
+                    port: jump.port.unwrap_or(22),
+                    user: own_name(jump.user.as_ref().or(ssh.user.as_ref())),
+                })
+                .collect(),
+            options,
+            sudo: ssh.sudo == Sudo::Auto,
+        }
+    }
+
+    /// The values of the secrets, from where the config says.
+    pub(crate) fn secrets(&self, settings: &Settings, fleet_secret: &[u8; 32]) -> Result<SecretSet, Error> {
+        let mut values = BTreeMap::new();
+        for (name, source) in &self.config.secrets {
+            let value = value_of(source, settings).map_err(|why| {
+                Error::usage(format!("the secret {name} cannot be had: {why}"))
+                    .help(format!("see secrets.{name} in {CONFIG}"))
+            })?;
+            values.insert(name.to_string(), Secret::new(value));
+        }
+        if values.is_empty() { Ok(SecretSet::default()) } else { Ok(SecretSet::new(values, fleet_secret)) }
+    }
+
+    /// Scans the project; none where the config delivers nothing.
+    pub(crate) async fn scan(
+        &self,
+        settings: &Settings,
+        memory: Memory<'_>,
+        rehash: bool,
+    ) -> Result<Option<Plan>, Error> {
+        let config = &self.config;
+        let delivers = config.bundle.is_some()
+            || config.bootstrap.is_some()
+            || !config.services.is_empty()
+            || !config.packages.is_empty()
+            || !config.env.is_empty();
+        if !delivers {
+            return Ok(None);
+        }
+        let bundle = config.bundle.clone().unwrap_or_default();
+        let rules = rules(config);
+        let spec = Spec {
+            bootstrap: config.bootstrap.as_ref().map(|bootstrap| bootstrap.script.to_tree()),
+            bootstrap_timeout_s: config.bootstrap.as_ref().map(|bootstrap| bootstrap.timeout.as_secs()),
+            packages: config.packages.iter().map(ToString::to_string).collect(),
+            services: config.services.iter().map(ToString::to_string).collect(),
+            destination: bundle.destination.as_ref().map(ToString::to_string),
+            owner: bundle.owner.as_ref().map(ToString::to_string),
+            keep_releases: Some(config.keep.releases),
+            keep_runs_days: Some(config.keep.runs_days()),
+        };
+        let variables = config.env.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
+        let env = Env::new(&variables).map_err(|error| Error::usage(chain(&error)))?;
+        let (cache, remembers) = match memory {
+            Memory::None => (None, false),
+            Memory::Read(cache) => (Some(cache.to_owned()), false),
+            Memory::Kept(cache) => (Some(cache.to_owned()), true),
+        };
+        let project = settings.project.clone();
+        tokio::task::spawn_blocking(move || {
+            plan(&Request {
+                project: project.as_std_path(),
+                rules: &rules,
+                spec: &spec,
+                env: &env,
+                cache: cache.as_deref().map(Utf8Path::as_std_path),
+                remembers,
+                rehash,
+                now: SystemTime::now(),
+                progress: &|_| {},
+            })
+        })
+        .await
+        .map_err(|error| Error::failed(error.to_string()))?
+        .map(Some)
+        .map_err(|error| Error::usage(chain(&error)))
+    }
+
+    /// Says which release the project is now. Where it is `built`, its bundle is in the cache afterwards; else the cache
+    /// stays as it is.
+    pub(crate) async fn release(
+        &self,
+        settings: &Settings,
+        cache: &Utf8Path,
+        built: bool,
+    ) -> Result<Option<ReleaseDesired>, Error> {
+        let memory = cache.join("scan");
+        let memory = if built { Memory::Kept(&memory) } else { Memory::Read(&memory) };
+        if built {
+            private_dir(cache)?;
+        }
+        let Some(plan) = self.scan(settings, memory, false).await? else { return Ok(None) };
+        let release = plan.release();
+        let path = bundle_path(cache, &release);
+        if built && !path.exists() {
+            tokio::task::spawn_blocking(move || store(&plan, &path))
+                .await
+                .map_err(|error| Error::failed(error.to_string()))??;
+        }
+        Ok(Some(ReleaseDesired {
+            release,
+            bootstraps: self.config.bootstrap.is_some(),
+            services: self.config.services.iter().map(ToString::to_string).collect(),
+        }))
+    }
+}
+
+/// Writes a bundle file at one stroke, readable by its owner alone.
+fn store(plan: &Plan, path: &Utf8Path) -> Result<(), Error> {
+    use fs_err::os::unix::fs::OpenOptionsExt as _;
+
+    if let Some(folder) = path.parent() {
+        private_dir(folder)?;
+    }
+    let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
+    let file = fs_err::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    let mut out = std::io::BufWriter::with_capacity(1 << 20, file);
+    write_bundle(plan, Which::All, &mut out, &mut |_| {}).map_err(|error| Error::failed(chain(&error)))?;
+    out.flush()?;
+    fs_err::rename(&temporary, path)?;
+    Ok(())
+}
+
+/// The release that an operation delivers.
+pub(crate) fn release_of(operation: &Operation) -> Option<Digest> {
+    let desired = match operation {
+        Operation::Up(up) => &up.desired,
+        Operation::Push(push) => &push.desired,
+        _ => return None,
+    };
+    desired.release.as_ref().map(|release| release.release)
+}
+
+/// Removes cached bundles but for those that are needed, and the newest: it is likely to be pushed again.
+pub(crate) fn sweep_bundles(cache: &Utf8Path, needed: &BTreeSet<Digest>) -> std::io::Result<()> {
+    let folder = cache.join("bundles");
+    let mut bundles: Vec<(SystemTime, Utf8PathBuf)> = folder
+        .read_dir_utf8()?
+        .filter_map(Result::ok)
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.into_path())))
+        .collect();
+    bundles.sort();
+    bundles.pop();
+    for (_, path) in bundles {
+        let release = path.file_stem().and_then(|stem| stem.parse::<Digest>().ok());
+        if release.is_some_and(|release| !needed.contains(&release)) {
+            fs_err::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The value of a secret. What a command prints ends up nowhere else.
+fn value_of(source: &SecretSource, settings: &Settings) -> Result<Vec<u8>, String> {
+    match source {
+        SecretSource::File(path) => fs_err::read(settings.path(path.as_str())).map_err(|error| error.to_string()),
+        SecretSource::Env(name) => std::env::var_os(name.as_str())
+            .map(std::os::unix::ffi::OsStringExt::into_vec)
+            .ok_or_else(|| format!("the variable {name} is not set")),
+        SecretSource::Command(command) => {
+            let mut process = match command {
+                Command::Shell(line) => {
+                    let mut process = std::process::Command::new("sh");
+                    process.arg("-c").arg(line);
+                    process
+                }
+                Command::Argv(words) => {
+                    let (program, args) = words.split_first().ok_or("its command is empty")?;
+                    let mut process = std::process::Command::new(program);
+                    process.args(args);
+                    process
+                }
+            };
+            let output = process
+                .current_dir(&settings.project)
+                .stdin(Stdio::null())
+                .stderr(Stdio::inherit())
+                .output()
+                .map_err(|error| format!("its command cannot be run: {error}"))?;
+            if !output.status.success() {
+                return Err(format!("its command failed ({})", output.status));
+            }
+            Ok(output.stdout)
+        }
+    }
+}
+
+/// Which files the bundle takes.
+fn rules(config: &Config) -> Rules {
+    let bundle = config.bundle.clone().unwrap_or_default();
+    Rules {
+        include: bundle.include.iter().map(ToString::to_string).collect(),
+        exclude: bundle.exclude.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// The project's files, for the checks of the config.
+struct Disk<'s> {
+    settings: &'s Settings,
+    rules: Rules,
+}
+
+impl Files for Disk<'_> {
+    fn in_bundle(&self, path: &Utf8Path) -> Option<bool> {
+        // `./a` and `a` are one path.
+        let path: Utf8PathBuf = self.settings.path(path.as_str()).components().collect();
+        match path.strip_prefix(&self.settings.project) {
+            Ok(path) => self.rules.take(path.as_std_path()),
+            Err(_) => Some(false),
+        }
+    }
+
+    fn kind(&self, path: &Utf8Path) -> FileKind {
+        match fs_err::metadata(self.settings.path(path.as_str())) {
+            Ok(meta) if meta.is_dir() => FileKind::Folder,
+            Ok(meta) if meta.is_file() => FileKind::File { len: meta.len() },
+            Ok(_) => FileKind::Unusable("it is neither a file nor a folder".to_owned()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => FileKind::Missing,
+            Err(error) => FileKind::Unusable(error.to_string()),
+        }
+    }
+}
+
+/// Problems with their places in the text.
+fn explain(problems: Vec<Problem>, text: &str) -> Error {
+    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+    let count = if errors == 1 { "a problem".to_owned() } else { format!("{errors} problems") };
+    Error::usage(format!("{CONFIG} has {count}")).at(places(problems, text))
+}
+
+/// Only the line of a problem is shown, none is where there is no text, and no value that may be a secret is.
+fn places(problems: Vec<Problem>, text: &str) -> Vec<Place> {
+    let text: Arc<str> = masked(&problems, text).into();
+    problems
+        .into_iter()
+        .map(|problem| {
+            let shown = problem.at.filter(|_| !problem.conceals() && !text.is_empty());
+            let mut help: Vec<String> = Vec::new();
+            help.extend(problem.suggestion.map(|meant| format!("did you mean {meant:?}?")));
+            help.extend(problem.expected.map(|expected| format!("expected {expected}")));
+            help.extend(problem.help);
+            Place {
+                code: problem.code.as_str(),
+                message: problem.message,
+                help: (!help.is_empty()).then(|| help.join("\n")),
+                file: CONFIG.to_owned(),
+                line: problem.at.map(|at| at.line),
+                column: problem.at.map(|at| at.column),
+                warning: problem.severity == Severity::Warning,
+                excerpt: shown.map(|at| Excerpt { text: text.clone(), offset: at.offset, len: at.len }),
+            }
+        })
+        .collect()
+}
+
+/// The text with stars in place of what problems conceal: another problem may be on the same line.
+fn masked(problems: &[Problem], text: &str) -> String {
+    let hidden: Vec<_> = problems
+        .iter()
+        .filter(|problem| problem.conceals())
+        .filter_map(|problem| problem.at)
+        .map(|at| at.offset..at.offset + at.len)
+        .collect();
+    // A star for each byte, so that the places of the other problems stay where they are.
+    text.char_indices()
+        .map(|(offset, c)| {
+            let is_hidden = hidden.iter().any(|span| span.contains(&offset));
+            if is_hidden { "*".repeat(c.len_utf8()) } else { c.to_string() }
+        })
+        .collect()
+}

@@ -1,0 +1,103 @@
+//! Which hosts a command concerns: selectors over ids, groups, labels, regions, types and the result of a run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use airlift_core::desired::HostDesired;
+use airlift_core::id::{HostId, RunId};
+use airlift_engine::log::EventLog;
+
+use crate::cli::Select;
+use crate::error::Error;
+
+/// The hosts among `all` that every selector matches. None at all is an error.
+pub(crate) async fn select(
+    select: &Select,
+    all: &BTreeMap<HostId, HostDesired>,
+    log: &dyn EventLog,
+) -> Result<BTreeSet<HostId>, Error> {
+    let labels = parse_labels(&select.labels)?;
+    for wanted in &select.hosts {
+        if !all.keys().any(|host| names(wanted, host)) {
+            return Err(no_such_host(wanted, all));
+        }
+    }
+    let failed = match &select.failed_of {
+        None => None,
+        Some(run) => Some(failed_of(run, log).await?),
+    };
+    let mut chosen: Vec<HostId> = all
+        .iter()
+        .filter(|(host, _)| select.hosts.is_empty() || select.hosts.iter().any(|wanted| names(wanted, host)))
+        .filter(|(_, desired)| labels.iter().all(|(key, value)| desired.labels.get(key) == Some(value)))
+        .filter(|(_, desired)| select.region.is_none() || desired.region == select.region)
+        .filter(|(_, desired)| select.instance_type.is_none() || desired.instance_type == select.instance_type)
+        .filter(|(host, _)| failed.as_ref().is_none_or(|failed| failed.contains(*host)))
+        .map(|(host, _)| host.clone())
+        .collect();
+    if let Some(count) = select.random {
+        shuffle(&mut chosen)?;
+        chosen.truncate(count);
+    }
+    if chosen.is_empty() {
+        return Err(Error::refused(match &select.failed_of {
+            Some(run) => format!("no host matches: none that was selected failed in {run}"),
+            None => "no host matches the selectors".to_owned(),
+        })
+        .help("`airlift status` lists the hosts with what can be selected by"));
+    }
+    Ok(chosen.into_iter().collect())
+}
+
+/// `web/3` names that host, `web` every host of the group.
+pub(crate) fn names(wanted: &str, host: &HostId) -> bool {
+    host.as_str() == wanted || host.group() == Some(wanted)
+}
+
+/// The error for a host that is not there, with the nearest that is.
+pub(crate) fn no_such_host(wanted: &str, all: &BTreeMap<HostId, HostDesired>) -> Error {
+    let nearest = all
+        .keys()
+        .map(|host| (strsim::damerau_levenshtein(wanted, host.as_str()), host))
+        .min()
+        .filter(|(distance, _)| *distance <= 2)
+        .map(|(_, host)| format!("did you mean {host}? "))
+        .unwrap_or_default();
+    Error::refused(format!("there is no host {wanted} in this fleet"))
+        .help(format!("{nearest}`airlift status` lists the hosts"))
+}
+
+fn parse_labels(labels: &[String]) -> Result<Vec<(String, String)>, Error> {
+    labels
+        .iter()
+        .map(|label| {
+            label
+                .split_once('=')
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .ok_or_else(|| Error::usage(format!("--label {label} is not of the form KEY=VALUE")))
+        })
+        .collect()
+}
+
+async fn failed_of(run: &str, log: &dyn EventLog) -> Result<BTreeSet<HostId>, Error> {
+    let id: RunId = run.parse().map_err(|error| Error::usage(format!("{error}")))?;
+    let row = log
+        .run(&id)
+        .await?
+        .ok_or_else(|| Error::refused(format!("there is no run {run}")).help("`airlift runs` lists them"))?;
+    Ok(row
+        .hosts
+        .into_iter()
+        .filter(|host| host.verdict.as_ref().is_none_or(|verdict| !verdict.is_success()))
+        .map(|host| host.host)
+        .collect())
+}
+
+fn shuffle(hosts: &mut [HostId]) -> Result<(), Error> {
+    for last in (1..hosts.len()).rev() {
+        let mut bytes = [0; 8];
+        getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+        let choice = u64::from_le_bytes(bytes) % (last as u64 + 1);
+        hosts.swap(last, usize::try_from(choice).unwrap_or(0));
+    }
+    Ok(())
+}

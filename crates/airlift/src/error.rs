@@ -1,0 +1,208 @@
+//! What a command says when it cannot go on: what happened, and what to do next; and with which code it ends.
+
+pub use airlift_core::fault::chain;
+use airlift_engine::drive::Halt;
+use airlift_engine::log::LogError;
+use airlift_engine::state::LockError;
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, MietteError, MietteSpanContents, Report,
+    SourceCode, SourceSpan, SpanContents,
+};
+
+use crate::exit::Exit;
+
+/// As wide as messages are made where nobody says how wide the terminal is.
+const WIDTH: usize = 100;
+
+/// Why a command ended without doing all that it was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    message: String,
+    help: Option<String>,
+    places: Vec<Place>,
+    exit: Exit,
+}
+
+/// One of several things that are wrong, and where: shown before the message that sums them up.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Place {
+    /// Its kind, for machines.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// The file.
+    pub file: String,
+    /// The line, counted from 1, where it is known.
+    pub line: Option<usize>,
+    /// The column, counted from 1.
+    pub column: Option<usize>,
+    /// It is no more than a warning.
+    pub warning: bool,
+    /// The text around it, and its part that is meant; none where the text must not be shown.
+    #[serde(skip)]
+    pub excerpt: Option<Excerpt>,
+}
+
+/// A part of a text.
+#[derive(Debug, Clone)]
+pub struct Excerpt {
+    /// The whole text.
+    pub text: std::sync::Arc<str>,
+    /// Bytes before the part.
+    pub offset: usize,
+    /// Bytes of the part.
+    pub len: usize,
+}
+
+impl Error {
+    /// An error that ends the process with `exit`.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None, places: Vec::new(), exit }
+    }
+
+    /// The command line or the config is wrong.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// airlift will not do it, or there is nothing to do.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::new(Exit::Refused, message)
+    }
+
+    /// airlift or the provider failed.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, message)
+    }
+
+    /// Says what to do next.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds the places that it sums up.
+    #[must_use]
+    pub fn at(mut self, places: Vec<Place>) -> Self {
+        self.places = places;
+        self
+    }
+
+    /// How the process ends.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// As one object.
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut object = serde_json::json!({
+            "v": 1, "type": "error", "message": self.message, "help": self.help, "exit_code": self.exit.code(),
+        });
+        if !self.places.is_empty() {
+            object["problems"] = serde_json::json!(self.places);
+        }
+        object
+    }
+
+    /// For a person: every place, then what they come to. `width` is the terminal's; where there is none, lines are
+    /// left whole, so that whoever searches a file of them finds what they say.
+    pub fn render(&self, width: Option<usize>, color: bool) -> String {
+        let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let mut handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_context_lines(1);
+        handler = match width {
+            Some(width) => handler.with_width(width.clamp(40, WIDTH)).with_break_words(false),
+            None => handler.with_width(WIDTH).with_wrap_lines(false),
+        };
+        let mut text = String::new();
+        for place in &self.places {
+            let _ = handler.render_report(&mut text, place.report().as_ref());
+            text.push('\n');
+        }
+        let mut whole = MietteDiagnostic::new(self.message.clone());
+        whole.help.clone_from(&self.help);
+        let _ = handler.render_report(&mut text, &whole);
+        text.trim_end().to_owned()
+    }
+}
+
+impl Place {
+    fn report(&self) -> Report {
+        let severity = if self.warning { miette::Severity::Warning } else { miette::Severity::Error };
+        let mut diagnostic = MietteDiagnostic::new(self.message.clone()).with_severity(severity);
+        diagnostic.help.clone_from(&self.help);
+        let Some(excerpt) = &self.excerpt else {
+            diagnostic.message = format!("{self}");
+            return Report::new(diagnostic);
+        };
+        let label = LabeledSpan::new_with_span(None, (excerpt.offset, excerpt.len.max(1)));
+        Report::new(diagnostic.with_label(label))
+            .with_source_code(OneLine { file: self.file.clone(), excerpt: excerpt.clone() })
+    }
+}
+
+/// A text of which nothing is shown but the line that is meant: its neighbours may hold what nobody is to see.
+struct OneLine {
+    file: String,
+    excerpt: Excerpt,
+}
+
+impl SourceCode for OneLine {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        _after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let text = &*self.excerpt.text;
+        let start = text[..span.offset()].rfind('\n').map_or(0, |end| end + 1);
+        let end = text[span.offset()..].find('\n').map_or(text.len(), |length| span.offset() + length);
+        let line = text[..start].matches('\n').count();
+        // Without lines around it, its place is asked for.
+        let (from, column) =
+            if before == 0 { (span.offset(), text[start..span.offset()].chars().count()) } else { (start, 0) };
+        let shown = (from, end - from).into();
+        let data = &text.as_bytes()[from..end];
+        Ok(Box::new(MietteSpanContents::new_named(self.file.clone(), data, shown, line, column, 1)))
+    }
+}
+
+impl std::fmt::Display for Place {
+    /// Where and what, in one line.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.file)?;
+        if let (Some(line), Some(column)) = (self.line, self.column) {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+impl From<Halt> for Error {
+    fn from(halt: Halt) -> Self {
+        let exit = if matches!(halt, Halt::Stopped) { Exit::Stopped } else { Exit::Failed };
+        Self::new(exit, chain(&halt))
+    }
+}
+
+impl From<LogError> for Error {
+    fn from(error: LogError) -> Self {
+        Self::failed(chain(&error))
+    }
+}
+
+impl From<LockError> for Error {
+    fn from(error: LockError) -> Self {
+        let exit = if matches!(error, LockError::Held { .. }) { Exit::Locked } else { Exit::Failed };
+        Self::new(exit, chain(&error))
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::failed(chain(&error))
+    }
+}

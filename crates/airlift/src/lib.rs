@@ -1,0 +1,94 @@
+//! The `airlift` command: the command line, and renderers of events. No logic of its own.
+//!
+//! [`cli`] is the command line as data; [`settings`] resolves flags and environment once; each command is one file beneath
+//! `commands`; [`render`] shows what happens; [`exit`] is the one place where exit codes are written down.
+
+mod actor;
+pub mod cli;
+mod commands;
+pub mod error;
+pub mod exit;
+mod passphrase;
+pub mod render;
+pub mod settings;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use airlift_engine::log::EventLog;
+use airlift_engine::port::Ports;
+use clap::Parser as _;
+
+use crate::cli::Cli;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::settings::Settings;
+
+/// Wraps an event log.
+pub type WrapLog = Arc<dyn Fn(Arc<dyn EventLog>) -> Arc<dyn EventLog> + Send + Sync>;
+/// Wraps the ports.
+pub type WrapPorts = Arc<dyn Fn(Ports) -> Ports + Send + Sync>;
+
+/// What a caller may put around the log and the ports: to inject faults, to count calls.
+#[derive(Clone, Default)]
+pub struct Hooks {
+    /// Around the event log.
+    pub log: Option<WrapLog>,
+    /// Around the ports.
+    pub ports: Option<WrapPorts>,
+}
+
+/// The whole program: parses the words, carries the command out, shows errors, ends with the documented code.
+pub fn main(words: &[OsString], hooks: &Hooks) -> ExitCode {
+    let cli = match Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Success.into() };
+        }
+    };
+    listen_to_ourselves();
+    let json = cli.global.json;
+    let result = carry_out(cli, words, hooks);
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            let exit = error.exit();
+            complain(&error, json);
+            exit.into()
+        }
+    }
+}
+
+/// What the program has to say of itself goes to standard error: warnings, or what `AIRLIFT_LOG` asks for.
+fn listen_to_ourselves() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("AIRLIFT_LOG").unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new("off,airlift=warn,airlift_engine=warn,airlift_hosts=warn")
+    });
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
+}
+
+fn carry_out(cli: Cli, words: &[OsString], hooks: &Hooks) -> Result<Exit, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = match cli.command {
+        // An instance has no surroundings but its folder.
+        cli::Command::InstanceServe { folder } => runtime.block_on(commands::serve(&folder)),
+        command => Settings::resolve(&cli.global, words)
+            .and_then(|settings| runtime.block_on(commands::dispatch(command, settings, hooks))),
+    };
+    // What still blocks a thread (a transfer to a host that hangs) must not hold the end up.
+    runtime.shutdown_background();
+    result
+}
+
+/// Shows an error on standard error; as an object where JSON was asked for.
+fn complain(error: &Error, json: bool) {
+    let mut out = anstream::stderr().lock();
+    let _ = if json {
+        writeln!(out, "{}", error.to_json())
+    } else {
+        writeln!(out, "{}", error.render(settings::width_of(std::io::stderr()), settings::color_of(&std::io::stderr())))
+    };
+}

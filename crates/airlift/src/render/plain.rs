@@ -1,0 +1,107 @@
+//! For what is no terminal: one line for each event that matters and for each line of output, as they come.
+
+use std::io::Write;
+
+use airlift_core::action::Kind;
+use airlift_core::change::Change;
+use airlift_core::event::{Event, Phase, Record, Subject};
+use airlift_core::id::HostId;
+use airlift_core::time::Moment;
+use airlift_engine::feed::Signal;
+use airlift_engine::spool::FileSpool;
+
+use super::style::{Style, Tone};
+use super::watch::{Watch, output_line};
+use super::{Ending, Fold, Out, Renderer, clean, summary, words};
+
+/// The widest column of host ids; longer ids push their own line to the right.
+const WIDEST: usize = 20;
+
+/// One line per event.
+pub struct Plain {
+    out: Out,
+    watch: Watch,
+    style: Style,
+}
+
+impl Plain {
+    /// Shows a change on `out`, with the output that it finds in `spool`.
+    pub fn new(out: Box<dyn Write + Send>, spool: FileSpool, style: Style) -> Self {
+        Self { out: Out::new(out), watch: Watch::new(spool), style }
+    }
+
+    fn columns(&self) -> usize {
+        self.watch.fold.id_width().min(WIDEST)
+    }
+}
+
+impl Renderer for Plain {
+    fn take_up(&mut self, change: &Change) {
+        self.watch.take_up(change);
+    }
+
+    fn record(&mut self, record: &Record) {
+        // An outcome names its intent, which the fold forgets with it.
+        let line = news(&self.watch.fold, record);
+        let (columns, style, out) = (self.columns(), self.style, &mut self.out);
+        self.watch.record(record, |host, line| out.line(&output_line(host, line, columns, style)));
+        let Some((tone, text)) = line else { return };
+        let text = style.paint(tone, &text);
+        match &record.subject {
+            Subject::Fleet => self.out.line(&text),
+            Subject::Host(host) => {
+                self.out.line(&format!("{}  {text}", clean::pad(host.as_str(), self.columns())));
+            }
+        }
+    }
+
+    fn signal(&mut self, signal: &Signal) {
+        self.watch.signal(signal);
+        if let Signal::Output { host, run } = signal {
+            let (columns, style, out) = (self.columns(), self.style, &mut self.out);
+            self.watch.grown(host, run, |host, line| out.line(&output_line(host, line, columns, style)));
+        }
+    }
+
+    fn tick(&mut self, now: Moment) {
+        self.watch.fold.tick(now);
+    }
+
+    fn finish(&mut self, end: &Ending) {
+        let (columns, style, out) = (self.columns(), self.style, &mut self.out);
+        self.watch.finish(|host: &HostId, line| out.line(&output_line(host, line, columns, style)));
+        self.out.write(&summary::summary(&self.watch.fold, end, summary::Detail::Reasons, style));
+    }
+}
+
+/// What there is to say of a record, where it matters to somebody who waits for the end.
+fn news(fold: &Fold, record: &Record) -> Option<(Tone, String)> {
+    if !fold.concerns(record) {
+        return match &record.event {
+            Event::ChangeEnded { .. } => {
+                Some((Tone::Warn, format!("takes the place of {}, which was unfinished", record.change)))
+            }
+            _ => None,
+        };
+    }
+    match &record.event {
+        Event::ChangeBegan(began) => Some((Tone::Strong, format!("{}: {}", record.change, words::began(began)))),
+        Event::ChangeResumed { .. } => {
+            let what = fold.began().map_or_else(String::new, |began| format!(" the {}", words::began(began)));
+            Some((Tone::Strong, format!("{}: resumes{what}", record.change)))
+        }
+        Event::Succeeded { intent, outcome } => {
+            let action = fold.intended(*intent)?;
+            // The host's own key is news once it is in use.
+            (action.kind() != Kind::MakeHostKey).then(|| (Tone::Ordinary, words::done(action, outcome)))
+        }
+        Event::Failed { intent, failure } => Some((Tone::Warn, words::failed(fold.intended(*intent), failure))),
+        Event::Phase { phase: phase @ (Phase::Reachable | Phase::Interrupted | Phase::Lost) } => {
+            Some((words::phase_tone(*phase), phase.word().to_owned()))
+        }
+        Event::Settled { verdict, .. } => {
+            Some((words::verdict_tone(verdict), words::verdict(verdict, fold.operation())))
+        }
+        Event::Intended { .. } | Event::Phase { .. } | Event::Pinned { .. } | Event::ChangeEnded { .. } => None,
+    }
+}

@@ -1,0 +1,132 @@
+//! Flags and environment, resolved once. Nothing else in the program reads the environment.
+
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
+
+use camino::Utf8PathBuf;
+
+use crate::cli::Global;
+use crate::error::Error;
+use crate::render::Style;
+
+/// What the surroundings say.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, with its own name outside")]
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The project folder.
+    pub project: Utf8PathBuf,
+    /// JSON instead of text.
+    pub json: bool,
+    /// Only failures and the end.
+    pub quiet: bool,
+    /// Every command is a dry run.
+    pub safe_mode: bool,
+    /// Where state goes: `$XDG_STATE_HOME`.
+    pub state_home: Utf8PathBuf,
+    /// Where caches go: `$XDG_CACHE_HOME`.
+    pub cache_home: Utf8PathBuf,
+    /// The user's home.
+    pub home: Utf8PathBuf,
+    /// The login name.
+    pub user: String,
+    /// The agent's socket: `SSH_AUTH_SOCK`.
+    pub agent: Option<Utf8PathBuf>,
+    /// Standard output is a terminal.
+    pub terminal: bool,
+    /// Somebody can be asked: standard input is a terminal too.
+    pub can_ask: bool,
+    /// Colours are wanted (`NO_COLOR`, `TERM=dumb`, not a terminal: not).
+    pub color: bool,
+    /// Characters beyond ASCII may be shown (the locale's character set is UTF-8, or there is no terminal to confuse).
+    pub unicode: bool,
+    /// The program, to start local instances with.
+    pub program: Utf8PathBuf,
+    /// The command line, as given.
+    pub command_line: Vec<String>,
+}
+
+impl Settings {
+    /// Resolves everything.
+    pub fn resolve(global: &Global, command_line: &[OsString]) -> Result<Self, Error> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let home: Utf8PathBuf =
+            variable("HOME").ok_or_else(|| Error::usage("HOME is not set, so there is no place for state"))?.into();
+        let folder = |name: &str, default: &str| {
+            // The XDG base directory specification: a relative path is to be ignored.
+            variable(name)
+                .map(Utf8PathBuf::from)
+                .filter(|path| path.is_absolute())
+                .unwrap_or_else(|| home.join(default))
+        };
+        let terminal = std::io::stdout().is_terminal();
+        // A program that was replaced while it runs is still there under its own name in /proc (proc(5)).
+        let program =
+            std::env::current_exe().ok().filter(|path| path.exists()).unwrap_or_else(|| "/proc/self/exe".into());
+        let safe_mode = match variable("SAFE_MODE").as_deref() {
+            None | Some("0" | "false" | "no" | "off") => false,
+            Some("1" | "true" | "yes" | "on") => true,
+            Some(other) => {
+                return Err(Error::usage(format!("SAFE_MODE is {other:?}, which is neither on nor off"))
+                    .help("set it to 1 to make every command a dry run, or to 0"));
+            }
+        };
+        Ok(Self {
+            project: absolute(&global.directory)?,
+            json: global.json,
+            quiet: global.quiet,
+            safe_mode,
+            state_home: folder("XDG_STATE_HOME", ".local/state"),
+            cache_home: folder("XDG_CACHE_HOME", ".cache"),
+            user: variable("USER")
+                .or_else(|| variable("LOGNAME"))
+                .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())),
+            agent: variable("SSH_AUTH_SOCK").map(Utf8PathBuf::from),
+            terminal,
+            can_ask: terminal && std::io::stdin().is_terminal(),
+            color: color_of(&std::io::stdout()),
+            unicode: !terminal
+                || ["LC_ALL", "LC_CTYPE", "LANG"]
+                    .iter()
+                    .find_map(|name| variable(name))
+                    .is_none_or(|locale| locale.to_uppercase().contains("UTF")),
+            program: Utf8PathBuf::try_from(program).map_err(|error| Error::failed(error.to_string()))?,
+            command_line: command_line.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+            home,
+        })
+    }
+
+    /// How text may look.
+    pub fn style(&self) -> Style {
+        let (width, height) = rustix::termios::tcgetwinsize(std::io::stdout())
+            .ok()
+            .filter(|size| size.ws_col > 0 && size.ws_row > 0)
+            .map_or((100, 24), |size| (usize::from(size.ws_col), usize::from(size.ws_row)));
+        Style { color: self.color, unicode: self.unicode, width, height }
+    }
+
+    /// A path of the config: `~/` is the user's home, and what is relative is relative to the project.
+    pub fn path(&self, path: &str) -> Utf8PathBuf {
+        match path.strip_prefix("~/") {
+            Some(rest) => self.home.join(rest),
+            None => self.project.join(path),
+        }
+    }
+}
+
+/// The width of the terminal that this is, if it is one.
+pub(crate) fn width_of(stream: impl std::os::fd::AsFd) -> Option<usize> {
+    rustix::termios::tcgetwinsize(stream).ok().filter(|size| size.ws_col > 0).map(|size| usize::from(size.ws_col))
+}
+
+/// Whether this may be coloured: it is a terminal, and neither `NO_COLOR` nor `TERM=dumb` says otherwise.
+pub(crate) fn color_of(stream: &impl std::io::IsTerminal) -> bool {
+    let says = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    stream.is_terminal() && says("NO_COLOR").is_none() && says("TERM").as_deref() != Some("dumb")
+}
+
+fn absolute(path: &camino::Utf8Path) -> Result<Utf8PathBuf, Error> {
+    let there = path.canonicalize_utf8().map_err(|error| {
+        Error::usage(format!("there is no folder {path} ({error})")).help("-C names the folder that holds airlift.yaml")
+    })?;
+    Ok(there)
+}

@@ -1,0 +1,161 @@
+//! A fleet of two from its plan to its end, as it is printed where standard output is no terminal.
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use super::{shown, two};
+
+#[test]
+fn the_life_of_a_fleet_as_it_is_printed() {
+    let sandbox = two();
+    assert_snapshot!("life__1_plan", shown(&sandbox, &["plan"]));
+    assert_snapshot!("life__2_up", shown(&sandbox, &["up"]));
+    assert_snapshot!("life__3_up_again", shown(&sandbox, &["up"]));
+    assert_snapshot!("life__3_push_nothing", shown(&sandbox, &["push"]));
+    assert_snapshot!("life__4_status", shown(&sandbox, &["status"]));
+    assert_snapshot!("life__5_run", shown(&sandbox, &["run", "hello.sh"]));
+    sandbox.write("one.sh", "echo $AIRLIFT_HOST; [ \"$AIRLIFT_HOST\" = web/1 ]");
+    assert_snapshot!("life__6_run_fails_on_one", shown(&sandbox, &["run", "one.sh"]));
+    assert_snapshot!("life__7_run_quietly", shown(&sandbox, &["run", "one.sh", "--quiet"]));
+    assert_snapshot!("life__7_run_quietly_and_well", shown(&sandbox, &["run", "hello.sh", "--quiet"]));
+    assert_snapshot!("life__8_runs", shown(&sandbox, &["runs"]));
+    assert_snapshot!("life__9_logs", shown(&sandbox, &["logs"]));
+    assert_snapshot!("life__9_logs_boot", shown(&sandbox, &["logs", "boot"]));
+    assert_snapshot!("life__9_logs_of_one", shown(&sandbox, &["logs", "--host", "web/2", "--stream", "stdout"]));
+    sandbox.write("app/page", "another page\n");
+    assert_snapshot!("life__a_push_dry_run", shown(&sandbox, &["push", "--dry-run"]));
+    assert_snapshot!("life__a_push", shown(&sandbox, &["push"]));
+    assert_snapshot!("life__b_audit_list", shown(&sandbox, &["audit", "list"]));
+    let run = sandbox
+        .run(&["audit", "list", "--json"])
+        .json()
+        .into_iter()
+        .find(|row| row["began"]["operation"]["operation"] == "run");
+    let change = run.expect("a run among the changes")["change"].as_str().unwrap().to_owned();
+    assert_snapshot!("life__c_audit_show", kinds(&shown(&sandbox, &["audit", "show", &change])));
+    assert_snapshot!("life__d_audit_export_text", kinds(&shown(&sandbox, &["audit", "export", "--format", "text"])));
+    assert_snapshot!("life__e_audit_verify", shown(&sandbox, &["audit", "verify"]));
+    assert_snapshot!("life__f_down_is_not_confirmed", shown(&sandbox, &["down"]));
+    // That it is gone may be seen before the answer to the request is there.
+    let down = shown(&sandbox, &["down", "--yes"]);
+    let mut lines: Vec<&str> = down.lines().collect();
+    lines[2..6].sort_unstable();
+    assert_snapshot!("life__g_down", lines.join("\n"));
+    assert_snapshot!("life__h_status_after", shown(&sandbox, &["status"]));
+}
+
+/// The lines of a log without their numbers and in no order between hosts: hosts advance by themselves.
+fn kinds(text: &str) -> String {
+    let number = regex::Regex::new(r"(?m)^ *\d+  ").unwrap();
+    let text = number.replace_all(text, "");
+    // Records of one change are together; within it the fleet's frame the hosts'.
+    // Whether a host is seen before it serves is a matter of luck.
+    let mut lines: Vec<&str> = text.lines().filter(|line| !line.ends_with("phase pending")).collect();
+    let mut start = 0;
+    while start < lines.len() {
+        let of_a_host = |line: &&&str| line.contains("  web/");
+        let length = lines[start..].iter().take_while(of_a_host).count();
+        lines[start..start + length].sort_by_key(|line| line.split("  web/").nth(1).map(|rest| rest[..1].to_owned()));
+        start += length.max(1);
+    }
+    lines.join("\n") + "\n"
+}
+
+#[test]
+fn status_as_json_is_what_the_reference_says() {
+    let sandbox = two();
+    sandbox.ok(&["up"]);
+    sandbox.ok(&["run", "hello.sh"]);
+    // A change that is no run does not change how the last run came out.
+    sandbox.write("bad.sh", "exit 1");
+    sandbox.run(&["run", "bad.sh", "--host", "web/2"]);
+    sandbox.write("app/page", "a third page\n");
+    sandbox.ok(&["push"]);
+    let lines = sandbox.ok(&["status", "--json"]).json();
+    assert_eq!(lines.len(), 1);
+    let status = &lines[0];
+    assert_eq!((&status["v"], &status["type"], &status["fleet"]), (&1.into(), &"status".into(), &"two".into()));
+    let instances = status["instances"].as_array().unwrap();
+    assert_eq!(instances.len(), 2);
+    let reference = include_str!("../../../../docs/json.md");
+    let section = reference.split("\n## status\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    for (instance, result) in instances.iter().zip(["succeeded", "failed"]) {
+        let fields: Vec<&String> = instance.as_object().unwrap().keys().collect();
+        for field in ["id", "region", "type", "phase", "address", "release", "last_run"] {
+            assert!(fields.iter().any(|there| *there == field), "{field} in {instance}");
+        }
+        for field in fields {
+            assert!(section.contains(&format!("`{field}`")), "docs/json.md says nothing of {field}");
+        }
+        assert_eq!(instance["phase"], "ready");
+        assert_eq!(instance["type"], "process");
+        assert_eq!(instance["release"].as_str().unwrap().len(), 64);
+        assert_eq!(instance["last_run"]["result"], result, "{instance}");
+        assert!(instance["last_run"]["run"].as_str().unwrap().starts_with("r-"));
+    }
+    let one = sandbox.ok(&["status", "--json", "--host", "web/2"]).json();
+    assert_eq!(one[0]["instances"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn the_end_of_a_change_as_json_names_every_host_with_its_result() {
+    let sandbox = two();
+    sandbox.ok(&["up"]);
+    sandbox.write("one.sh", "[ \"$AIRLIFT_HOST\" = web/1 ] || exit 9");
+    let ran = sandbox.run(&["run", "one.sh", "--json"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let lines = ran.json();
+    let end = lines.last().unwrap();
+    assert_eq!((&end["type"], &end["end"], &end["exit_code"]), (&"end".into(), &"finished".into(), &3.into()));
+    let host = |n: usize, field: &str| end["hosts"][n][field].clone();
+    assert_eq!(
+        (host(0, "id"), host(0, "result"), host(0, "exit_code")),
+        ("web/1".into(), "succeeded".into(), 0.into())
+    );
+    assert_eq!((host(1, "id"), host(1, "result"), host(1, "exit_code")), ("web/2".into(), "failed".into(), 9.into()));
+    let reference = include_str!("../../../../docs/json.md");
+    for object in [end, &end["hosts"][0]] {
+        for field in object.as_object().unwrap().keys() {
+            assert!(reference.contains(&format!("`{field}`")), "docs/json.md says nothing of {field}");
+        }
+    }
+    // An up with nothing to do ends with the same kind of line.
+    let again = sandbox.ok(&["up", "--json"]).json();
+    let again = again.last().unwrap();
+    let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(fields(again), fields(end));
+    assert_eq!((&again["change"], &again["succeeded"]), (&Value::Null, &2.into()));
+
+    // And it records nothing.
+    let before = sandbox.ok(&["audit", "export"]).stdout;
+    assert_eq!(sandbox.ok(&["up"]).stdout, "nothing to do: 2 hosts are ready\n");
+    assert_eq!(sandbox.ok(&["audit", "export"]).stdout, before);
+    let ran = sandbox.ok(&["up", "--run", "hello.sh"]);
+    assert!(ran.stdout.starts_with("nothing to do") && ran.stdout.contains("web/2 | hello"), "{ran:?}");
+}
+
+#[test]
+fn json_lines_stand_alone_on_standard_output() {
+    let sandbox = two();
+    for words in [
+        &["check"][..],
+        &["plan"],
+        &["up"],
+        &["status"],
+        &["run", "hello.sh"],
+        &["runs"],
+        &["push"],
+        &["audit", "list"],
+        &["audit", "verify"],
+        &["bundle", "show"],
+        &["down", "--yes"],
+    ] {
+        let words: Vec<&str> = words.iter().copied().chain(["--json"]).collect();
+        let ran = sandbox.ok(&words);
+        assert!(ran.stderr.is_empty(), "{words:?}: {ran:?}");
+        for line in ran.json() {
+            assert_eq!(line["v"], 1, "{words:?}: {line}");
+            assert!(line["type"].is_string(), "{words:?}: {line}");
+        }
+    }
+}

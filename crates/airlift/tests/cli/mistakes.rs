@@ -1,0 +1,138 @@
+//! Everyday mistakes: what is said names what happened, where, and what to do next.
+
+use insta::assert_snapshot;
+
+use super::support::Sandbox;
+use super::{AIRLIFT, shown, two};
+
+/// A project whose folder has this name: names of fleets come from it.
+fn empty() -> Sandbox {
+    let sandbox = Sandbox::new(AIRLIFT, "");
+    std::fs::remove_file(sandbox.project().join("airlift.yaml")).unwrap();
+    sandbox
+}
+
+#[test]
+fn a_folder_without_a_config_says_how_to_get_one() {
+    let sandbox = empty();
+    assert_snapshot!(shown(&sandbox, &["up"]));
+    assert_snapshot!(shown(&sandbox, &["-C", "nowhere", "status"]));
+}
+
+#[test]
+fn every_problem_of_a_config_is_shown_with_its_place() {
+    let config = "\
+fleet: Shop_1
+provider: local
+instances: {web: two}
+bundel: {include: [app]}
+run: {timeout: 5 minutes}
+secrets: {api_key: hunter2, token: 5}
+";
+    let sandbox = Sandbox::new(AIRLIFT, config);
+    let text = shown(&sandbox, &["check"]);
+    assert!(!text.contains("hunter2"), "{text}");
+    assert_snapshot!(text);
+
+    let ran = sandbox.run(&["check", "--json"]);
+    let error: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+    assert_eq!(error["problems"].as_array().unwrap().len(), 6, "{error}");
+    assert_eq!(error["problems"][0]["line"], 1);
+    assert_eq!(error["exit_code"], 2);
+    assert!(!ran.stderr.contains("hunter2"), "{ran:?}");
+}
+
+#[test]
+fn a_file_that_the_config_names_and_that_is_not_there_is_said() {
+    let sandbox = Sandbox::new(AIRLIFT, "fleet: a\nprovider: local\ninstances: 1\nbootstrap: boot.sh\n");
+    assert_snapshot!(shown(&sandbox, &["check"]));
+}
+
+#[test]
+fn a_provider_that_is_not_there_yet_is_said_to_be() {
+    let sandbox = Sandbox::new(AIRLIFT, "fleet: a\nprovider: aws\n");
+    assert_snapshot!(shown(&sandbox, &["plan"]));
+}
+
+#[test]
+fn hosts_that_are_not_there_are_answered_with_those_that_are() {
+    let sandbox = two();
+    for (name, words) in [
+        ("an_unknown_host", ["run", "hello.sh", "--host", "wbe/1"]),
+        ("no_host_like_it", ["run", "hello.sh", "--host", "database"]),
+        ("a_selector_that_matches_nothing", ["run", "hello.sh", "--label", "role=db"]),
+        ("a_label_without_a_value", ["run", "hello.sh", "--label", "role"]),
+        ("a_run_that_is_not_there", ["run", "hello.sh", "--failed-of", "r-0k3f9x2a"]),
+        ("a_run_that_is_no_run", ["run", "hello.sh", "--failed-of", "yesterday"]),
+    ] {
+        assert_snapshot!(name, shown(&sandbox, &words));
+    }
+}
+
+#[test]
+fn scripts_that_cannot_run_are_refused_before_anything_happens() {
+    let sandbox = two();
+    sandbox.write("empty.sh", "\n");
+    for (name, words) in [
+        ("a_script_that_is_missing", &["run", "nope.sh"][..]),
+        ("a_script_that_is_empty", &["run", "empty.sh"]),
+        ("a_script_that_is_a_folder", &["run", "app"]),
+        ("a_script_of_up_that_is_missing", &["up", "--run", "nope.sh"]),
+        ("an_assignment_without_a_value", &["run", "hello.sh", "--env", "TOKEN"]),
+        ("a_variable_with_a_bad_name", &["run", "hello.sh", "--env", "1A=b"]),
+        ("a_duration_that_is_none", &["run", "hello.sh", "--timeout", "5x"]),
+        ("no_host_at_once", &["run", "hello.sh", "--concurrency", "0"]),
+        ("no_script", &["run"]),
+        ("a_command_with_a_typo", &["rnu"]),
+    ] {
+        assert_snapshot!(name, shown(&sandbox, words));
+    }
+    assert!(!sandbox.state().join("airlift/two/instances").exists(), "nothing was launched");
+}
+
+#[test]
+fn a_fleet_that_was_never_up_is_no_error_to_look_at() {
+    let sandbox = two();
+    for (name, words) in [
+        ("status", &["status"][..]),
+        ("runs", &["runs"]),
+        ("logs", &["logs"]),
+        ("logs_boot", &["logs", "boot"]),
+        ("audit_list", &["audit", "list"]),
+        ("resume", &["resume"]),
+        ("attach", &["attach"]),
+        ("cancel", &["cancel", "r-0k3f9x2a"]),
+        ("undo", &["undo", "c-0k3f9x2a"]),
+        ("down", &["down"]),
+        ("ssh", &["ssh", "web/1"]),
+    ] {
+        assert_snapshot!(format!("never_up__{name}"), shown(&sandbox, words));
+    }
+}
+
+#[test]
+fn init_writes_a_config_that_is_fine_and_never_overwrites_one() {
+    let sandbox = empty();
+    assert_snapshot!("init", shown(&sandbox, &["init", "--fleet", "shop"]));
+    assert_snapshot!("init_again", shown(&sandbox, &["init", "--fleet", "shop"]));
+    assert_snapshot!("init_then_check", shown(&sandbox, &["check"]));
+    let sandbox = empty();
+    assert_snapshot!("init_hosts", shown(&sandbox, &["init", "--provider", "hosts", "--fleet", "shop"]));
+    assert_snapshot!("init_hosts_then_check", shown(&sandbox, &["check"]));
+    // The machine that it names as an example is nobody's: nothing is to be taken down there.
+    std::fs::remove_file(sandbox.project().join("airlift.yaml")).unwrap();
+    let sandbox = empty();
+    assert_snapshot!("init_bad_name", shown(&sandbox, &["init", "--fleet", "My Shop"]));
+    let ran = sandbox.ok(&["init"]);
+    assert!(ran.stdout.contains("for the fleet project-"), "named after its folder, unlikely to collide: {ran:?}");
+}
+
+#[test]
+fn the_examples_are_fine() {
+    let sandbox = empty();
+    for example in ["hello", "fleet-of-mine"] {
+        let folder = format!("{}/../../examples/{example}", env!("CARGO_MANIFEST_DIR"));
+        let ran = sandbox.ok(&["check", "-C", &folder]);
+        assert_snapshot!(format!("check_{example}"), super::transcript(&sandbox, &["check", "-C", example], &ran));
+    }
+}

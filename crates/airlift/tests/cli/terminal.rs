@@ -1,0 +1,153 @@
+//! A terminal session: the live view draws and leaves the terminal as it was, colours come and go, and what destroys asks.
+
+use std::io::{Read as _, Write as _};
+use std::process::Child;
+use std::sync::{Arc, Mutex};
+
+use pty_process::Size;
+use pty_process::blocking::{Command, Pty, open};
+
+use super::support::{Sandbox, eventually};
+use super::two;
+
+/// The program in a terminal of its own.
+struct Session {
+    pty: Arc<Pty>,
+    child: Child,
+    seen: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Session {
+    fn start(sandbox: &Sandbox, words: &[&str], variables: &[(&str, &str)]) -> Self {
+        let plain = sandbox.command(words);
+        let mut command = Command::new(plain.get_program()).args(plain.get_args()).current_dir(sandbox.project());
+        command = command.env_clear().env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
+        for (name, value) in plain.get_envs() {
+            command = command.env(name, value.unwrap_or_default());
+        }
+        let (pty, pts) = open().unwrap();
+        pty.resize(Size::new(24, 90)).unwrap();
+        let child = command.envs(variables.iter().copied()).spawn(pts).unwrap();
+        let (pty, seen) = (Arc::new(pty), Arc::new(Mutex::new(Vec::new())));
+        std::thread::spawn({
+            let (pty, seen) = (pty.clone(), seen.clone());
+            move || {
+                let mut buffer = [0; 4096];
+                // The far side's end shows as an error on Linux.
+                while let Ok(n @ 1..) = (&*pty).read(&mut buffer) {
+                    seen.lock().unwrap().extend_from_slice(&buffer[..n]);
+                }
+            }
+        });
+        Self { pty, child, seen }
+    }
+
+    fn seen(&self) -> String {
+        String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned()
+    }
+
+    fn expect(&self, text: &str) {
+        eventually(text, || self.seen().contains(text));
+    }
+
+    fn type_in(&self, text: &str) {
+        (&*self.pty).write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Waits for the end; everything that was shown, and the exit code.
+    fn end(mut self) -> (String, Option<i32>) {
+        let code = self.child.wait().unwrap().code();
+        // What was written before the end may still be on its way through the terminal.
+        let mut before = usize::MAX;
+        eventually("the terminal to be read out", || {
+            let now = self.seen.lock().unwrap().len();
+            std::mem::replace(&mut before, now) == now
+        });
+        (self.seen(), code)
+    }
+}
+
+const HIDE: &str = "\x1b[?25l";
+const SHOW: &str = "\x1b[?25h";
+
+/// The cursor is visible at the end: whatever hid it was taken back.
+fn cursor_is_back(seen: &str) -> bool {
+    match (seen.rfind(HIDE), seen.rfind(SHOW)) {
+        (Some(hidden), Some(shown)) => shown > hidden,
+        (hidden, _) => hidden.is_none(),
+    }
+}
+
+#[test]
+fn the_live_view_draws_each_host_and_leaves_the_terminal_as_it_was() {
+    let sandbox = two();
+    let up = Session::start(&sandbox, &["up"], &[]);
+    up.expect("of 2 hosts ready");
+    let (seen, code) = up.end();
+    assert_eq!(code, Some(0), "{seen}");
+    assert!(seen.contains("2 of 2 hosts succeeded"), "{seen}");
+    assert!(cursor_is_back(&seen), "{seen:?}");
+
+    let marker = sandbox.root().join("go");
+    sandbox.write("long.sh", &format!("echo began\nwhile [ ! -e {marker} ]; do sleep 0.1; done\n"));
+    let run = Session::start(&sandbox, &["run", "long.sh"], &[]);
+    run.expect("web/2");
+    run.expect("2 running");
+    // Ctrl-C detaches, and the cursor is there again.
+    run.type_in("\x03");
+    let (seen, code) = run.end();
+    assert_eq!(code, Some(130), "{seen}");
+    assert!(seen.contains("airlift attach r-"), "{seen}");
+    assert!(cursor_is_back(&seen), "{seen:?}");
+    std::fs::write(marker, "").unwrap();
+    sandbox.ok(&["attach"]);
+}
+
+#[test]
+fn down_asks_in_a_terminal_and_only_yes_is_yes() {
+    let sandbox = two();
+    sandbox.ok(&["up"]);
+    for answer in ["n\n", "\n"] {
+        let down = Session::start(&sandbox, &["down"], &[]);
+        down.expect("Go on? [y/N]");
+        down.type_in(answer);
+        let (seen, code) = down.end();
+        assert_eq!(code, Some(5), "{seen}");
+        assert!(seen.contains("terminate web/2") && seen.contains("nothing was done"), "{seen}");
+    }
+    assert_eq!(sandbox.ok(&["status", "--json"]).stdout.matches("\"ready\"").count(), 2);
+    let down = Session::start(&sandbox, &["down"], &[]);
+    down.expect("Go on? [y/N]");
+    down.type_in("y\n");
+    let (seen, code) = down.end();
+    assert_eq!(code, Some(0), "{seen}");
+    assert!(seen.contains("2 of 2 hosts succeeded"), "{seen}");
+}
+
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    let sandbox = two();
+    let coloured = |words: &[&str], variables: &[(&str, &str)]| {
+        let (seen, _) = Session::start(&sandbox, words, variables).end();
+        seen.contains("\x1b[1m") || seen.contains("\x1b[3")
+    };
+    for words in [&["plan"][..], &["run", "nope.sh"]] {
+        assert!(coloured(words, &[]), "{words:?}");
+        assert!(!coloured(words, &[("NO_COLOR", "1")]), "{words:?} with NO_COLOR");
+        assert!(!coloured(words, &[("TERM", "dumb")]), "{words:?} on a dumb terminal");
+        let ran = sandbox.run(words);
+        assert!(!format!("{}{}", ran.stdout, ran.stderr).contains('\x1b'), "{words:?} in a pipe: {ran:?}");
+    }
+}
+
+#[test]
+fn status_goes_on_until_ctrl_c() {
+    let sandbox = two();
+    let status = Session::start(&sandbox, &["status", "--watch"], &[]);
+    status.expect("web/2");
+    sandbox.ok(&["up", "--quiet"]);
+    status.expect("ready");
+    status.type_in("\x03");
+    let (seen, code) = status.end();
+    assert_eq!(code, Some(0), "{seen}");
+}

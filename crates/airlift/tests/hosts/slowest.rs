@@ -1,0 +1,67 @@
+//! The slowest never holds the others: machines that are dead, or that hang, cost nobody else anything.
+
+use std::fmt::Write as _;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use crate::sshd::{Sshd, user};
+use crate::world::{Listing, World, end_of, events, result_of, text};
+
+const ALIVE: usize = 18;
+
+/// How long one attempt to reach a machine may take.
+const ATTEMPT: Duration = Duration::from_secs(15);
+
+#[test]
+fn of_20_machines_one_is_dead_and_one_hangs_and_the_other_18_are_not_delayed() {
+    let world = World::new(ALIVE, "");
+    // It accepts connections, as any listener does until its backlog is full, and never says a word.
+    let hanging = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut hosts = world.listings();
+    for (name, port) in [("hanging", hanging.local_addr().unwrap().port()), ("dead", dead.port())] {
+        hosts.push(Listing { name: name.to_owned(), host: "127.0.0.1".to_owned(), port });
+    }
+    let mut known: String = world.machines.iter().map(Sshd::known_line).collect();
+    for host in &hosts[ALIVE..] {
+        writeln!(known, "[{}]:{} {}", host.host, host.port, world.machine(1).host_public()).unwrap();
+    }
+    world.know(&known);
+    world.list(&hosts, &format!("ssh: {{user: {}, sudo: never, connect_timeout: {}s}}\n", user(), ATTEMPT.as_secs()));
+
+    let script = world.script("echo done");
+    let began = Instant::now();
+    let mut operator = world.spawn(&["run", "--json", text(&script)]);
+    let run = world.newest_run();
+    let finished = |number: usize| world.run_folder(number, &run).join("exit").exists();
+    crate::sshd::eventually("the living to be done", || (1..=ALIVE).all(finished));
+    let living = began.elapsed();
+    assert!(living < ATTEMPT, "18 machines took {living:?}: they have waited for the one that hangs");
+    assert!(!operator.is_over(), "the others are still being tried");
+    let ran = operator.end();
+    assert_eq!(ran.code, Some(3), "{}{}", ran.stdout, ran.stderr);
+
+    let end = end_of(&ran);
+    assert_eq!(end["succeeded"], ALIVE, "{end}");
+    let (result, message) = result_of(&end, "dead");
+    assert_eq!(result, "unreachable");
+    assert!(message.contains("cannot reach") && message.contains("refused"), "{message}");
+    let (result, message) = result_of(&end, "hanging");
+    assert_eq!(result, "unreachable");
+    assert!(message.contains("did not answer within 15 s") && message.contains("greeting"), "{message}");
+
+    // By the records: whoever lives was settled long before whoever does not.
+    let records = ran.json();
+    let at = |record: &serde_json::Value| record["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let began = at(events(&records, "change_began")[0]);
+    for settled in events(&records, "settled") {
+        let after = at(settled).duration_since(began).unsigned_abs();
+        let host = settled["subject"].as_str().unwrap();
+        if host.starts_with('h') && host != "hanging" {
+            assert!(after < ATTEMPT, "{host} was settled after {after:?}");
+        } else {
+            assert!(after > ATTEMPT, "{host} was given up after {after:?}");
+        }
+    }
+    world.configure("");
+}

@@ -1,0 +1,54 @@
+//! Changes that were cut off: resumed, superseded, or not there at all.
+
+use super::*;
+
+/// An `up` of one host that was killed while its bootstrap ran.
+fn cut_off() -> Sandbox {
+    let sandbox = project(1);
+    hold(&sandbox);
+    let mut up = start(&sandbox, &["up"]);
+    eventually("the host to bootstrap", || boots(&sandbox, "web/1") == 1);
+    up.kill().unwrap();
+    up.wait().unwrap();
+    sandbox
+}
+
+#[test]
+fn up_after_an_edit_takes_the_place_of_one_that_was_cut_off_and_says_so() {
+    let sandbox = cut_off();
+    let old = newest(&sandbox);
+    let_go(&sandbox, &["web/1"]);
+    sandbox.write("airlift.yaml", &config(2));
+    std::fs::remove_file(sandbox.project().join("hold")).unwrap();
+
+    ends(&sandbox, &["up"], 0, &[&format!("takes the place of {old}")]);
+    let all = changes(&sandbox);
+    assert_eq!(all[1]["change"], old.as_str());
+    assert_eq!(all[1]["end"]["end"], "superseded", "{all:#?}");
+    assert_eq!(phases(&sandbox).len(), 2);
+    ends(&sandbox, &["resume"], 5, &["nothing is unfinished"]);
+    ends(&sandbox, &["resume", &old], 5, &["has ended"]);
+}
+
+#[test]
+fn resume_goes_on_with_what_the_change_began_with_whatever_was_edited_since() {
+    let sandbox = cut_off();
+    sandbox.write("airlift.yaml", &config(3));
+    sandbox.write("page", "edited\n");
+    let_go(&sandbox, &["web/1"]);
+    ends(&sandbox, &["resume"], 0, &[]);
+    assert_eq!(page(&sandbox, "web/1"), "one\n");
+    assert!(!sandbox.instance("held", "web/2").exists());
+    assert_eq!(boots(&sandbox, "web/1"), 1);
+}
+
+#[test]
+fn with_nothing_unfinished_there_is_nothing_to_resume() {
+    let sandbox = project(1);
+    ends(&sandbox, &["resume"], 5, &["nothing is unfinished"]);
+    sandbox.ok(&["up"]);
+    ends(&sandbox, &["resume"], 5, &["nothing is unfinished"]);
+    ends(&sandbox, &["attach"], 5, &["no run is under way"]);
+    ends(&sandbox, &["resume", "c-0k3f9x2a"], 5, &["there is no change"]);
+    ends(&sandbox, &["resume", "nonsense!"], 2, &[]);
+}

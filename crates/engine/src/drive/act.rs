@@ -1,0 +1,177 @@
+//! Recording an intent, acting on it with a permit, recording the outcome. The only place that mints permits.
+
+use airlift_core::action::{Action, HostAction, InstanceAction, Kind, Outcome, RunAction};
+use airlift_core::event::{Event, Subject};
+use airlift_core::history::{Act, History, Turn};
+use airlift_core::id::{HostId, Token};
+use airlift_core::seen::Pins;
+
+use super::{Driver, Halt};
+use crate::permit::Permit;
+use crate::port::{ActError, Ports, Target};
+
+/// An action whose intent is in the log, synced: it may be carried out.
+pub(super) struct Intended {
+    pub(super) intent: u64,
+    pub(super) action: Action,
+    token: Token,
+}
+
+impl Driver {
+    /// Records the intent of `action`, or takes up the recorded one whose outcome is not known: the same attempt is then
+    /// sent again, under its own token.
+    pub(super) async fn intend(&self, action: Action, history: &mut History) -> Result<Intended, Halt> {
+        let (kind, host) = (action.kind(), action.host().clone());
+        if let Some(act) = history.unknown(kind, &host).cloned() {
+            history.sends_again(act.intent);
+            return Ok(self.intended(act));
+        }
+        self.within_envelope(kind, &host, history)?;
+        let now = self.engine.clock.now();
+        let Turn::Go { attempt } = history.turn(&action, now) else {
+            return Err(Halt::Task(format!("{} was decided out of turn", action.step().plan_line())));
+        };
+        let token = Token::derive(&self.id, host.as_str(), kind.name(), attempt);
+        let mut events = vec![Event::Intended { action: action.clone(), attempt, token: token.clone() }];
+        // The key of the launch batch is accepted from before the machine exists.
+        if kind == Kind::LaunchInstance
+            && let Some(batch) = self.engine.ports.compute.batch_key(&token)
+        {
+            let pins = Pins { batch: Some(batch), own: None };
+            self.set_pins(&host, pins.clone());
+            events.push(Event::Pinned { pins });
+        }
+        let records = self.record(Subject::Host(host), events).await?;
+        let now = self.engine.clock.now();
+        for record in &records {
+            history.apply(record, now);
+        }
+        let intent = records.first().map_or(0, |record| record.seq);
+        Ok(Intended { intent, action, token })
+    }
+
+    /// A recorded act as the intent that it is.
+    pub(super) fn intended(&self, act: Act) -> Intended {
+        let Act { intent, action, attempt, .. } = act;
+        let token = Token::derive(&self.id, action.host().as_str(), action.kind().name(), attempt);
+        Intended { intent, action, token }
+    }
+
+    /// Carries out a recorded intent. Nothing else in the program changes the world.
+    pub(super) async fn carry_out(&self, intended: &Intended, at: Option<&Target>) -> Result<Outcome, ActError> {
+        let Intended { action, token, .. } = intended;
+        let ports = &self.engine.ports;
+        match action {
+            Action::Instance(InstanceAction::Launch(action)) => {
+                ports.compute.launch(Permit::mint(action.clone(), token.clone())).await
+            }
+            Action::Instance(InstanceAction::Terminate(action)) => {
+                ports.compute.terminate(Permit::mint(action.clone(), token.clone())).await
+            }
+            Action::Host(_) | Action::Run(_) => match at {
+                Some(at) => on_host(ports, at, action, token).await,
+                None => Err(ActError::transient(format!("{} has no address", action.host()))),
+            },
+        }
+    }
+
+    /// Records what came of it, with the host keys that are accepted from now on where that changed.
+    pub(super) async fn conclude(
+        &self,
+        intended: &Intended,
+        result: Result<Outcome, ActError>,
+        history: &mut History,
+    ) -> Result<(), Halt> {
+        let host = intended.action.host();
+        let mut events = Vec::with_capacity(2);
+        match result {
+            Ok(outcome) => {
+                let pins = self.pins_after(&intended.action, &outcome);
+                events.push(Event::Succeeded { intent: intended.intent, outcome });
+                if let Some(pins) = pins {
+                    events.push(Event::Pinned { pins });
+                }
+            }
+            Err(error) => {
+                events.push(Event::Failed { intent: intended.intent, failure: error.into() });
+            }
+        }
+        if let Action::Instance(InstanceAction::Launch(_)) = &intended.action {
+            self.forget_bootstraps(host)?;
+        }
+        let pinned = events.iter().find_map(|event| match event {
+            Event::Pinned { pins } => Some(pins.clone()),
+            _ => None,
+        });
+        let records = self.record(Subject::Host(host.clone()), events).await?;
+        if let Some(pins) = pinned {
+            self.set_pins(host, pins);
+        }
+        let now = self.engine.clock.now();
+        for record in &records {
+            history.apply(record, now);
+        }
+        Ok(())
+    }
+
+    /// A new machine bootstraps anew: what an earlier one of the same subject printed is not its output.
+    fn forget_bootstraps(&self, host: &HostId) -> Result<(), Halt> {
+        for run in self.operation.query(host).runs {
+            let discarded = self.engine.spool.discard(&run, host);
+            discarded.map_err(|source| Halt::Spool { host: host.clone(), source })?;
+        }
+        Ok(())
+    }
+
+    /// The host keys that are accepted after this outcome, where it changes them.
+    fn pins_after(&self, action: &Action, outcome: &Outcome) -> Option<Pins> {
+        let pins = self.pins_of(action.host());
+        match (action, outcome) {
+            (Action::Host(HostAction::MakeKey(_)), Outcome::KeyMade { public }) => {
+                Some(Pins { own: Some(public.clone()), ..pins })
+            }
+            (Action::Host(HostAction::SwitchKey(action)), _) => {
+                Some(Pins { batch: None, own: Some(action.public.clone()) })
+            }
+            (Action::Instance(InstanceAction::Terminate(_)), _) => Some(Pins::default()),
+            _ => None,
+        }
+    }
+
+    /// A permit is minted only inside the plan's envelope.
+    fn within_envelope(&self, kind: Kind, host: &HostId, history: &History) -> Result<(), Halt> {
+        let most = self.envelope.most(kind, host);
+        let count = history.count(kind, host);
+        if count < most {
+            return Ok(());
+        }
+        Err(Halt::PlanExceeded(if most == 0 {
+            format!("{host} now needs {}, which the plan does not name", kind.name())
+        } else {
+            format!("{host} needs {} more than the {most} times that the plan allows", kind.name())
+        }))
+    }
+}
+
+async fn on_host(ports: &Ports, at: &Target, action: &Action, token: &Token) -> Result<Outcome, ActError> {
+    /// A permit for this action under this token.
+    macro_rules! permit {
+        ($action:ident) => {
+            Permit::mint($action.clone(), token.clone())
+        };
+    }
+    match action {
+        Action::Host(HostAction::Install(action)) => ports.setup.install(at, permit!(action)).await,
+        Action::Host(HostAction::MakeKey(action)) => ports.setup.make_key(at, permit!(action)).await,
+        Action::Host(HostAction::SwitchKey(action)) => ports.setup.switch_key(at, permit!(action)).await,
+        Action::Host(HostAction::Remove(action)) => ports.setup.remove(at, permit!(action)).await,
+        Action::Host(HostAction::Secrets(action)) => ports.delivery.place_secrets(at, permit!(action)).await,
+        Action::Host(HostAction::Deliver(action)) => ports.delivery.deliver(at, permit!(action)).await,
+        Action::Host(HostAction::Take(action)) => ports.delivery.take(at, permit!(action)).await,
+        Action::Host(HostAction::Switch(action)) => ports.delivery.switch(at, permit!(action)).await,
+        Action::Run(RunAction::Stage(action)) => ports.runs.stage(at, permit!(action)).await,
+        Action::Run(RunAction::Start(action)) => ports.runs.start(at, permit!(action)).await,
+        Action::Run(RunAction::Cancel(action)) => ports.runs.cancel(at, permit!(action)).await,
+        Action::Instance(_) => Err(ActError::definite("an instance's action was sent to a host".to_owned())),
+    }
+}

@@ -1,0 +1,149 @@
+//! Delivery: the pieces that a host lacks in one verified stream, then the bundle into its inbox; secrets as one set.
+//!
+//! What a host has is never sent again. A delivery that was cut off goes on with what did not arrive: whole pieces are kept.
+
+use std::collections::HashSet;
+use std::io::{self, Read as _, Write};
+
+use airlift_core::action::{DeliverBundle, Outcome, PlaceSecrets, SwitchRelease, TakeBundle};
+use airlift_core::id::Digest;
+use airlift_engine::permit::Permit;
+use airlift_engine::port::{ActError, Delivery, Target};
+use async_trait::async_trait;
+use camino::{Utf8Path, Utf8PathBuf};
+use flate2::write::GzEncoder;
+use fs_err as fs;
+
+use crate::SshHosts;
+use crate::bundle::{BundleFile, Compression, PieceSource as _, write_pieces};
+use crate::pipe::{Count, Input, Progress, limited, pipe};
+use crate::remote::Remote;
+
+/// Where the bundle of a release lies until the changes that need it have ended.
+pub fn bundle_path(cache: &Utf8Path, release: &Digest) -> Utf8PathBuf {
+    cache.join("bundles").join(format!("{release}.bundle"))
+}
+
+impl SshHosts {
+    async fn open_bundle(&self, release: &Digest) -> Result<BundleFile, ActError> {
+        let path = bundle_path(&self.inner().cache, release);
+        tokio::task::spawn_blocking(move || BundleFile::open(path.as_std_path()))
+            .await
+            .map_err(|error| ActError::definite(error.to_string()))?
+            .map_err(|error| ActError::definite(format!("{error}; run the command anew, which builds it again")))
+    }
+
+    /// Sends what the host lacks; tells how much that was.
+    async fn send_missing(
+        &self,
+        remote: &Remote,
+        permit: &Permit<DeliverBundle>,
+        bundle: BundleFile,
+    ) -> Result<Outcome, ActError> {
+        let mut list = String::new();
+        for piece in bundle.manifest().distinct() {
+            list.push_str(&piece.digest.to_string());
+            list.push('\n');
+        }
+        let answer = remote.ask(&remote.verb("have"), list.as_bytes()).await?;
+        let missing: HashSet<Digest> = answer
+            .lines()
+            .filter_map(|line| line.strip_prefix("missing "))
+            .map(|digest| digest.parse().map_err(|error| ActError::transient(format!("it answered oddly: {error}"))))
+            .collect::<Result<_, _>>()?;
+        let pieces = missing.len() as u64;
+        if missing.is_empty() {
+            return Ok(Outcome::Sent { bytes: 0, pieces });
+        }
+        let compression = remote.place.compression();
+        let progress = Progress { feed: self.inner().feed.clone(), host: permit.action().host.clone(), total: None };
+        let (input, sent) = pipe(progress, move |out| {
+            write_pieces(&bundle, &missing, compression, out, &mut |_| {}).map_err(io::Error::other)?;
+            Ok(())
+        });
+        let receive = remote.verb("receive").arg(permit.token().as_str()).arg(compression.word());
+        remote.pour(&receive, input).await?;
+        Ok(Outcome::Sent { bytes: sent.bytes(), pieces })
+    }
+}
+
+#[async_trait]
+impl Delivery for SshHosts {
+    async fn place_secrets(&self, at: &Target, permit: Permit<PlaceSecrets>) -> Result<Outcome, ActError> {
+        let wanted = permit.action();
+        let secrets = &self.inner().secrets;
+        if secrets.digest().unwrap_or("none") != wanted.digest {
+            return Err(ActError::definite(
+                "the secrets are not those that this change began with; run `airlift up` or `push` anew",
+            ));
+        }
+        let tar = secrets.tar().map_err(|error| ActError::definite(error.to_string()))?;
+        let remote = self.remote(at).await?;
+        remote.ask(&remote.verb("secrets").arg(wanted.digest.as_str()), &tar).await?;
+        Ok(Outcome::Done)
+    }
+
+    async fn deliver(&self, at: &Target, permit: Permit<DeliverBundle>) -> Result<Outcome, ActError> {
+        let release = permit.action().release;
+        let bundle = self.open_bundle(&release).await?;
+        // All its pieces are sent before: what is offered is the list of them.
+        let offered = bundle.manifest().empty_bundle();
+        let remote = self.remote(at).await?;
+        let sending = async {
+            let sent = self.send_missing(&remote, &permit, bundle).await?;
+            let offer = remote
+                .verb("offer")
+                .arg(release.to_string())
+                .arg(Digest::of(&offered).to_string())
+                .arg(offered.len().to_string());
+            remote.ask(&offer, &offered).await?;
+            Ok(sent)
+        };
+        limited(permit.action().timeout_s, "delivering the bundle", sending).await
+    }
+
+    async fn take(&self, at: &Target, _: Permit<TakeBundle>) -> Result<Outcome, ActError> {
+        let remote = self.remote(at).await?;
+        // A bootstrap may take an hour, and must not end with this connection.
+        remote.ask(&remote.verb("take").arg("--detached"), b"").await?;
+        Ok(Outcome::Done)
+    }
+
+    async fn switch(&self, at: &Target, permit: Permit<SwitchRelease>) -> Result<Outcome, ActError> {
+        let word = |release: Option<Digest>| release.map_or_else(|| "none".to_owned(), |digest| digest.to_string());
+        let action = permit.action();
+        let remote = self.remote(at).await?;
+        remote.ask(&remote.verb("switch").arg(word(action.to)).arg(word(action.from)), b"").await?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// A file on its way, compressed as the host can take it.
+pub(crate) fn read_file(path: Utf8PathBuf, compression: Compression, progress: Progress) -> (Input, Count) {
+    pipe(progress, move |out| {
+        let mut file = fs::File::open(&path)?;
+        match compression {
+            Compression::Plain => copy(&mut file, out),
+            Compression::Gzip => {
+                let mut encoder = GzEncoder::new(out, flate2::Compression::fast());
+                copy(&mut file, &mut encoder)?;
+                encoder.finish().map(drop)
+            }
+            Compression::Zstd => {
+                let mut encoder = zstd::Encoder::new(out, 3)?;
+                copy(&mut file, &mut encoder)?;
+                encoder.finish().map(drop)
+            }
+        }
+    })
+}
+
+fn copy(file: &mut fs::File, out: &mut dyn Write) -> io::Result<()> {
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(()),
+            n => out.write_all(&buffer[..n])?,
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Ports on hosts, over SSH: sessions, delivery of bundles, runs, and `host.sh`, the program that lives on a host.
+//!
+//! Reading order: `onhost/host/` and docs/host-protocol.md are the far side; [`SshHosts`] is the near one; [`ssh`] is how they
+//! talk; [`bundle`] is what is delivered.
+
+pub mod bundle;
+mod delivery;
+mod facts;
+pub mod hostkey;
+mod hosts;
+mod listed;
+pub mod openssh_config;
+pub mod payload;
+mod pipe;
+mod pool;
+pub mod program;
+mod remote;
+mod runs;
+mod secrets;
+pub mod ssh;
+
+pub use delivery::bundle_path;
+pub use hosts::SshHosts;
+pub use listed::Listed;
+pub use pool::{Jump, Logins};
+pub use secrets::SecretSet;

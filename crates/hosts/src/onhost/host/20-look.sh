@@ -1,0 +1,88 @@
+# shellcheck shell=sh disable=SC2034,SC2154,SC2164 # `set -e` and variables of other parts: the joined program is checked without this
+# look: what a host tells of itself. It writes nothing.
+
+size() { if [ -e "$1" ]; then printf '%d' "$(wc -c <"$1")"; else printf 0; fi; } # FILE
+
+sizes() { wc -c "$1/stdout" "$1/stderr" | { read -r out _ && read -r err _ && printf 'stdout=%s stderr=%s' "$out" "$err"; }; } # RUN-FOLDER
+
+measure() { # FILE -> BYTES:SHA256, of the same bytes even when a stray process still writes
+    bytes=$(size "$1")
+    [ -e "$1" ] || set -- /dev/null
+    sum=$(head -c "$bytes" "$1" | sha256sum)
+    printf '%s:%s' "$bytes" "${sum%% *}"
+}
+
+output() { printf 'stdout=%s stderr=%s' "$(measure "$1/stdout")" "$(measure "$1/stderr")"; } # RUN-FOLDER
+
+state() { # RUN -> STATE…
+    dir=$root/runs/$1
+    if [ ! -d "$dir" ]; then printf absent && return; fi
+    first_line "$dir/token" && token=$line
+    if [ ! -e "$dir/started" ]; then
+        printf 'staged token=%s' "$token"
+    elif [ ! -e "$dir/exit" ] && held "$dir/lock"; then
+        printf 'running token=%s ' "$token" && sizes "$dir"
+    elif [ -e "$dir/exit" ]; then
+        first_line "$dir/exit"
+        printf 'exited token=%s %s' "$token" "$line"
+    else
+        first_line "$dir/started"
+        if [ "$line" = "$boot" ]; then why=killed; else why=reboot; fi
+        printf 'lost token=%s why=%s %s' "$token" "$why" "$(output "$dir")"
+    fi
+}
+
+bootstraps() { # does the current release have a bootstrap?
+    [ -e "$root/current/.airlift/spec" ] || return 1
+    while read -r key _; do
+        [ "$key" != bootstrap ] || return 0
+    done <"$root/current/.airlift/spec"
+    return 1
+}
+
+look() { # [run ID]… [service NAME]…
+    printf 'airlift-host 1\nprogram %s\nroot %s\nuid %s\n' "$program" "$root" "$uid"
+    [ -z "${AIRLIFT_PROBED:-}" ] || printf '%s\n' "$AIRLIFT_PROBED"
+    printf 'boot %s\n' "$boot"
+    for tool in sha256sum tar flock setsid zstd gzip systemctl sudo su; do
+        ! command -v "$tool" >/dev/null || printf 'tool %s\n' "$tool"
+    done
+    free_kib && printf 'free %s\n' "$free"
+    identity
+    [ "$fleet" = none ] || printf 'fleet %s\nhost %s\n' "$fleet" "$host"
+    first_line "$root/watcher" && watcher=$line
+    if held "$root/take.lock"; then take=busy; else take=idle; fi
+    printf 'watcher %s\ntake %s\n' "${watcher:-none}" "$take"
+    for bundle in "$root"/inbox/*.bundle; do
+        bundle=${bundle##*/} && bundle=${bundle%.bundle}
+        ! is_digest "$bundle" || printf 'waiting %s\n' "$bundle"
+    done
+    for why in "$root"/inbox/refused/*.bundle.why; do
+        bundle=${why##*/}
+        first_line "$why"
+        [ ! -e "$why" ] || printf 'refused %s %s\n' "${bundle%.bundle.why}" "$line"
+    done
+    current
+    printf 'current %s\n' "$release"
+    for kept in "$root"/releases/*; do
+        [ ! -d "$kept" ] || printf 'release %s\n' "${kept##*/}"
+    done
+    first_line "$root/secrets.digest"
+    printf 'secrets %s\n' "${line:-none}"
+    if bootstraps; then
+        bootstrap_run "$release"
+        printf 'bootstrap %s ' "$release" && state "$run" && echo
+    fi
+    while [ $# -gt 1 ]; do
+        case $1 in
+        run) run_named "$2" && printf 'run %s ' "$2" && state "$2" && echo ;;
+        service)
+            word=$(systemctl is-active "$2" 2>/dev/null) || :
+            printf 'service %s %s\n' "$2" "${word:-none}"
+            ;;
+        *) fail 64 "look knows 'run ID' and 'service NAME', not '$1'" ;;
+        esac
+        shift 2
+    done
+    echo end
+}

@@ -1,0 +1,89 @@
+# shellcheck shell=sh disable=SC2034,SC2154,SC2164 # `set -e` and variables of other parts: the joined program is checked without this
+# Pieces and bundles arrive. What is whole is kept, however the connection ends; what fails its hash never is.
+
+keep_pieces() ( # FOLDER: moves what is whole into chunks/; prints how many; false if anything in the folder is not a whole piece
+    cd "$1" || exit 1
+    for piece in *; do
+        if is_digest "$piece" && [ -f "$piece" ] && [ ! -L "$piece" ]; then printf '%s  %s\n' "$piece" "$piece"; fi
+    done >.sums
+    : >.whole
+    if [ -s .sums ]; then LC_ALL=C sha256sum -c .sums 2>/dev/null | sed -n 's/: OK$//p' >.whole; fi
+    # shellcheck disable=SC2016 # expanded by the sh that xargs starts
+    xargs -r sh -c 'mv -f "$@" "$0/"' "$root/chunks" <.whole
+    printf '%d' "$(wc -l <.whole)"
+    rm -f .sums .whole
+    for left in * .[!.]*; do [ ! -e "$left" ] && [ ! -L "$left" ] || exit 1; done
+)
+
+have() { # < DIGESTS
+    claimed
+    need flock
+    cd "$root/chunks"
+    for part in .in-*; do # a folder without a lock on it was left by an interrupted receive
+        if [ -d "$part" ] && flock -n "$part" true; then
+            keep_pieces "$part" >/dev/null || :
+            rm -rf "$part"
+        fi
+    done
+    trap 'rm -f "$root/chunks/.have.$$"' EXIT
+    set -f
+    # shellcheck disable=SC2013 # `read` takes a system call for every byte
+    for digest in $(cat); do
+        is_digest "$digest" || fail 64 "'$digest' is no digest"
+        if [ -e "$digest" ]; then echo "$digest"; else echo "missing $digest" >&3; fi
+    done 3>&1 >".have.$$"
+    xargs -r touch <".have.$$" # so that a sweep leaves them until the bundle that names them is here
+}
+
+is_form() { # FORM
+    case $1 in
+    plain) ;;
+    gzip | zstd) need "$1" ;;
+    *) fail 64 "a stream is plain, gzip or zstd, not '$1'" ;;
+    esac
+}
+
+unpack() { # FORM FOLDER [OPTION-OF-TAR] < STREAM
+    case $1 in
+    plain) tar -x ${3:+"$3"} -o -m -C "$2" -f - ;;
+    *) "$1" -dc | tar -x ${3:+"$3"} -o -m -C "$2" -f - ;;
+    esac 2>/dev/null
+}
+
+receive() { # TOKEN plain|gzip|zstd < TAR
+    is_name token "$1"
+    claimed
+    need tar sha256sum flock
+    is_form "$2"
+    umask 077
+    part=$(mktemp -d "$root/chunks/.in-$1-XXXXXX")
+    exec 6<"$part"
+    flock 6
+    cut=
+    unpack "$2" "$part" || cut=yes
+    whole=yes
+    kept=$(keep_pieces "$part") || whole=
+    rm -rf "$part"
+    printf 'kept %s\n' "$kept"
+    if [ "$cut" ]; then short_of_space "the stream of pieces broke off; send what is still missing" 23; fi
+    [ "$whole" ] || fail 23 "some of what came is no whole piece; send what is still missing"
+}
+
+offer() { # RELEASE SHA256 BYTES < BUNDLE
+    is_digest "$1" || fail 64 "'$1' is no release"
+    is_number 'number of bytes' "$3"
+    claimed
+    need sha256sum
+    { free_kib && [ "$free" -gt $(($3 / 1024)) ]; } || fail 25 "the bundle takes $3 bytes, which are not free beneath $root; make room"
+    umask 077
+    temp=$root/inbox/.$1.$$
+    trap 'rm -f "$temp"' EXIT
+    sum=$(tee "$temp" | sha256sum)
+    if [ "${sum%% *}" != "$2" ] || [ "$(size "$temp")" != "$3" ]; then
+        short_of_space "the bundle arrived damaged ($(size "$temp") of $3 bytes); send it again" 23
+    fi
+    persist "$temp"
+    rm -f "$root/inbox/refused/$1.bundle" "$root/inbox/refused/$1.bundle.why"
+    mv -f "$temp" "$root/inbox/$1.bundle"
+    printf 'offered %s\n' "$1"
+}

@@ -1,0 +1,58 @@
+# shellcheck shell=sh disable=SC2034,SC2154,SC2164 # `set -e` and variables of other parts: the joined program is checked without this
+# What a release asks of its host: .airlift/spec, and whether this host can do it.
+
+read_spec() { # FOLDER-OF-RELEASE: sets spec_*
+    spec_bootstrap='' spec_timeout='' spec_packages='' spec_services='' spec_destination='' spec_owner=''
+    spec_keep_releases=3 spec_keep_runs_days=7
+    [ -e "$1/.airlift/spec" ] || return 0
+    while read -r key value; do
+        case $key in
+        airlift-spec) [ "$value" = 1 ] || fail 1 "this host.sh reads airlift-spec 1, not $value; install the newer one" ;;
+        bootstrap) spec_bootstrap=$value ;;
+        bootstrap-timeout) spec_timeout=$value ;;
+        package) spec_packages="$spec_packages $value" ;;
+        service) spec_services="$spec_services $value" ;;
+        destination) spec_destination=$value ;;
+        owner) spec_owner=$value ;;
+        keep-releases) spec_keep_releases=$value ;;
+        keep-runs-days) spec_keep_runs_days=$value ;;
+        *) fail 1 "this host.sh does not know '$key' in .airlift/spec; install the newer one" ;;
+        esac
+    done <"$1/.airlift/spec"
+    for number in "${spec_timeout:-0}" "$spec_keep_releases" "$spec_keep_runs_days"; do is_number 'number in .airlift/spec' "$number"; done
+    case $spec_destination in
+    '' | /*) ;;
+    [~]/*) # the home of whom the release belongs to
+        home=$(home_of "$(printf '%s' "${spec_owner:-$uid}" | cut -d: -f1)")
+        spec_destination=${home:-${HOME:-}}${spec_destination#'~'}
+        ;;
+    *) fail 1 "the destination $spec_destination is neither absolute nor beneath ~/" ;;
+    esac
+}
+
+admit_spec() { # FOLDER-OF-RELEASE: fails before anything has changed if this host cannot do what the spec says
+    if [ "$spec_bootstrap" ]; then
+        case /$spec_bootstrap/ in */../*) fail 64 "the bootstrap $spec_bootstrap leaves the release" ;; esac
+        [ -f "$1/$spec_bootstrap" ] || fail 64 "the bootstrap $spec_bootstrap is not in the release"
+    fi
+    for service in $spec_services; do
+        [ -f "$1/$service" ] || fail 64 "the service $service is not in the release"
+    done
+    for package in $spec_packages; do
+        is_name 'name of a package' "$package"
+    done
+    if [ "$spec_destination" ]; then linked_to_current "$spec_destination" || absent "$spec_destination"; fi
+    [ "$uid" = 0 ] && return
+    if missing_packages "$spec_packages"; then fail 26 "installing$spec_packages takes root; log in as root or allow sudo -n"; fi
+    if [ "$spec_services" ] && systemd_runs; then fail 26 "starting$spec_services takes root; log in as root or allow sudo -n"; fi
+    case $spec_owner in
+    '' | "$(id -un)" | "$(id -un):$(id -gn)") ;;
+    *) fail 26 "giving the release to $spec_owner takes root; log in as root or allow sudo -n" ;;
+    esac
+}
+
+linked_to_current() { [ -L "$1" ] && [ "$(readlink "$1")" = "$root/current" ]; }
+
+absent() {
+    if [ -e "$1" ] || [ -L "$1" ]; then fail 22 "the destination $1 exists and is not airlift's link; move it away"; fi
+}

@@ -1,0 +1,40 @@
+# shellcheck shell=sh disable=SC2034,SC2154,SC2164 # `set -e` and variables of other parts: the joined program is checked without this
+# What a release stands beside: the link `current`, and the secrets, which change as a set.
+
+switch() { # TO FROM
+    claimed
+    [ "$1" = none ] || [ -d "$root/releases/$1" ] || fail 1 "release $1 is not on this host; push it"
+    lock
+    current
+    [ "$release" = "$2" ] || [ "$release" = "$1" ] || fail 22 "the current release is $release, not $2; look again"
+    if [ "$1" = none ]; then rm -f "$root/current"; else point "$root/current" "releases/$1"; fi
+    printf 'current %s\n' "$1"
+}
+
+secrets() { # DIGEST < TAR. `secrets` is a link, so that the set changes as a whole.
+    claimed
+    is_name digest "$1"
+    umask 077
+    new=$(mktemp -d "$root/.secrets-XXXXXX")
+    trap 'rm -rf "$new"' EXIT
+    if [ "$1" = none ]; then
+        cat >/dev/null
+    else
+        tar -x -o -m -C "$new" -f - 2>/dev/null || short_of_space "the secrets did not arrive whole; send them again" 23
+        chmod -R u=rwX,go= "$new"
+        find "$new" -type f -exec chmod 0600 {} +
+        persist -f "$new"
+    fi
+    lock
+    former=$(readlink "$root/secrets") || former=
+    rm -f "$root/secrets.digest"
+    if [ "$1" = none ]; then
+        rm -f "$root/secrets"
+    else
+        point "$root/secrets" "${new##*/}"
+        put "$root/secrets.digest" "$1"
+        trap - EXIT
+    fi
+    [ -z "$former" ] || rm -rf "${root:?}/$former"
+    printf 'secrets %s\n' "$1"
+}

@@ -1,0 +1,140 @@
+# shellcheck shell=sh disable=SC2034,SC2154,SC2164 # `set -e` and variables of other parts: the joined program is checked without this
+# Runs are started once, supervised, and bounded.
+
+start() { # RUN TOKEN
+    run_named "$1"
+    known "$1"
+    same_token "$1" "$2"
+    dir=$root/runs/$1
+    lock
+    if [ -e "$dir/started" ]; then
+        unlock
+        printf 'already %s\n' "$1"
+        return
+    fi
+    # The lock is taken before `started` is there, and inherited by the supervisor: no look can find a started run without it.
+    exec 9>>"$dir/lock"
+    flock 9
+    # `started` comes by ln: exclusive as O_EXCL, and never without its content
+    current
+    printf '%s\n%s\n' "$boot" "$release" >"$dir/.started"
+    persist "$dir/.started"
+    ln "$dir/.started" "$dir/started" || fail 1 "$dir/started could not be made"
+    rm -f "$dir/.started"
+    persist "$dir"
+    detach supervise "$1" 7>&-
+    exec 9>&-
+    unlock
+    printf 'started %s\n' "$1"
+}
+
+# The only parent of the script, in a session of its own, holding the run's lock on 9 until it is gone.
+supervise() { # RUN
+    dir=$root/runs/$1
+    umask 077
+    first_line "$dir/timeout"
+    watchdog=
+    if [ "${line:-0}" -gt 0 ]; then
+        setsid sh "$self" watchdog "$1" "$line" 9>&- &
+        watchdog=$!
+    fi
+    # A status of 128+N is either a signal or an exit status. Who waits for the script says on its stderr which it was: setsid
+    # always (and returns N), a shell except for INT and PIPE (bash: and TERM), which then pass for exit statuses.
+    wait='-f -w'
+    # shellcheck disable=SC2086 # two words
+    setsid $wait true 2>/dev/null || wait=
+    exec 2>"$dir/.signal"
+    status=0
+    # shellcheck disable=SC2086 # two words or none
+    setsid $wait sh "$self" launch "$1" 9>&- || status=$?
+    exec 2>/dev/null
+    if [ "$watchdog" ]; then
+        kill -KILL "$watchdog" || : # first, so that it has no more children; then its sleep
+        kill_group KILL "$watchdog" || :
+    fi
+    if [ -e "$dir/.timeout" ]; then
+        ended=timeout
+    elif [ -e "$dir/cancel" ]; then
+        ended=cancelled
+    elif [ -s "$dir/.signal" ]; then
+        ended=signal:$((status & 127))
+    else
+        ended=code:$status
+    fi
+    first_line "$dir/group" && group=${line%% *}
+    if [ "$group" ]; then
+        patience=0 # what outlives a script that was told to end has as long as the script has
+        case $ended in timeout | cancelled) patience=$((grace * 5)) ;; esac
+        while [ $patience -gt 0 ] && kill_group 0 "$group"; do
+            nap
+            patience=$((patience - 1))
+        done
+        kill_group KILL "$group" || :
+    fi
+    rm -rf "$dir/files"
+    put "$dir/exit" "exit=$ended $(output "$dir")"
+    persist "$dir/stdout" "$dir/stderr" "$dir/exit" "$dir"
+    rm -f "$dir/.signal" "$dir/.timeout"
+}
+
+# Becomes the script: its process id is that of the session and process group that setsid made.
+launch() { # RUN
+    dir=$root/runs/$1
+    exec </dev/null >>"$dir/stdout" 2>>"$dir/stderr"
+    umask 077
+    put "$dir/group" "$$ $(birth $$)"
+    # after `group`, as they are made before `group` is read: one of the two sides sees the other
+    if [ -e "$dir/cancel" ] || [ -e "$dir/.timeout" ]; then exit 0; fi
+    umask 022
+    identity
+    current
+    export AIRLIFT_FLEET="$fleet" AIRLIFT_HOST="$host" AIRLIFT_RUN="$1" AIRLIFT_ROOT="$root"
+    unset AIRLIFT_RELEASE AIRLIFT_SECRETS_DIR DEPLOY_FILES_DIR
+    first_line "$dir/as" && as=$line
+    if [ -d "$dir/files" ]; then export DEPLOY_FILES_DIR="$dir/files"; fi
+    if [ -d "$root/secrets" ] && [ -z "$as" ]; then export AIRLIFT_SECRETS_DIR="$root/secrets"; fi
+    if [ "$release" = none ]; then cd "$dir"; else cd "$root/releases/$release" && export AIRLIFT_RELEASE="$release"; fi
+    set --
+    # shellcheck disable=SC1090,SC1091 # comes with the run: `set -- 'word' …`
+    . "$dir/argv"
+    interpreter_of "$dir/script"
+    set -- "$dir/script" "$@"
+    [ -z "$option" ] || set -- "$option" "$@"
+    [ -z "$interpreter" ] || set -- "$interpreter" "$@"
+    if [ "$as" ]; then
+        HOME=$(home_of "$as")
+        export HOME USER="$as" LOGNAME="$as"
+        if setpriv --reuid=0 true 2>/dev/null; then
+            set -- setpriv "--reuid=$as" "--regid=$(id -g "$as")" --init-groups -- "$@"
+        elif command -v runuser >/dev/null; then
+            set -- runuser -u "$as" -- "$@"
+        else
+            # busybox's su hands `--` on, others take it away
+            # shellcheck disable=SC2016 # expanded by that sh
+            set -- su -s /bin/sh -c '[ "$0" != -- ] || shift; exec "$@"' "$as" -- sh "$@"
+        fi
+    fi
+    # From here on no variable of ours: what these files set may have any name.
+    set -- "$root/releases/$release/.airlift/env" "$dir/env" "$@"
+    # shellcheck disable=SC1090 # comes with the release
+    if [ -e "$1" ]; then . "$1"; fi
+    # shellcheck disable=SC1090 # comes with the run
+    if [ -e "$2" ]; then . "$2"; fi
+    shift 2
+    exec "$@"
+}
+
+watchdog() { # RUN SECONDS. When the supervisor is gone the group's number may be somebody else's.
+    dir=$root/runs/$1
+    if flock -s -w 1 "$dir/token" true 2>/dev/null; then # where flock can wait for so long, this ends with the supervisor
+        if flock -s -w "$2" "$dir/lock" true; then return; fi
+    else
+        sleep "$2"
+    fi
+    held "$dir/lock" || return 0
+    : >"$dir/.timeout"
+    first_line "$dir/group" && group=${line%% *}
+    kill_group TERM "$group" || :
+    sleep "$grace"
+    kill_group KILL "$group" || :
+}

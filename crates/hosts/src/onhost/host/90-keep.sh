@@ -1,0 +1,87 @@
+# shellcheck shell=sh disable=SC2034,SC2154,SC2164 # `set -e` and variables of other parts: the joined program is checked without this
+# The folder is kept small, and removed without a trace.
+
+sweep() {
+    claimed
+    exec 7>>"$root/take.lock"
+    if flock -n 7; then tidy; fi # else: a take sweeps when it is done
+}
+
+tidy() { # take.lock is held. What is large goes by rename first: a name never stands for half of something.
+    read_spec "$root/current"
+    current
+    # shellcheck disable=SC2012 # digests, by time
+    stay=" $release $(ls -t "$root/manifests" | head -n "$spec_keep_releases" | tr '\n' ' ')"
+    for dir in "$root"/runs/*; do
+        if [ -e "$dir/exit" ] || [ ! -e "$dir/started" ]; then
+            continue
+        elif held "$dir/lock"; then
+            stay="$stay $(sed -n 2p "$dir/started") "
+        else # its supervisor died
+            signal_group KILL "$dir" || :
+            rm -rf "$dir/files"
+        fi
+    done
+    for dir in "$root"/releases/*; do
+        case $stay in *" ${dir##*/} "*) continue ;; esac
+        [ ! -d "$dir" ] || mv "$dir" "$root/releases/.${dir##*/}"
+    done
+    for manifest in "$root"/manifests/*; do
+        [ -d "$root/releases/${manifest##*/}" ] || rm -f "$manifest"
+    done
+    tidy_runs "$stay" "$spec_keep_runs_days"
+    rm -rf "$root"/releases/.[0-9a-f]* "$root"/runs/.old-*
+    { referenced && referenced && find "$root/chunks" -maxdepth 1 -type f -name '[0-9a-f]*' -mmin +60; } | sed 's|.*/||' |
+        sort | uniq -u | (cd "$root/chunks" && xargs -r rm -f)
+    secrets=$(readlink "$root/secrets") || secrets=-
+    find "$root" -mindepth 1 -maxdepth 2 -name '.*' ! -name "$secrets" -mtime +0 -prune -exec rm -rf {} +
+    newest=$(readlink "$root/bin/host.sh") || newest=-
+    find "$root/bin" -mindepth 1 -maxdepth 1 -type d ! -name "${newest%/*}" ! -name "$program" -mtime +6 -exec rm -rf {} +
+}
+
+referenced() { find "$root/manifests" -type f -exec sed -n 's/^piece \([0-9a-f]*\) .*/\1/p' {} +; } # pieces; twice, so that uniq -u drops them
+
+tidy_runs() ( # RELEASES-THAT-STAY DAYS
+    stay=$1 days=$2
+    set --
+    [ "$days" = 0 ] || set -- -mtime "+$((days - 1))"
+    lock
+    find "$root/runs" -mindepth 1 -maxdepth 1 -type d ! -name '.*' "$@" | while read -r dir; do
+        if held "$dir/lock" || { [ ! -e "$dir/started" ] && [ "$days" = 0 ]; }; then continue; fi
+        first_line "$dir/token"
+        case ${dir##*/}:$stay in
+        boot-*" $line "*) ;;
+        boot-*) # a release is bootstrapped once, ever: what tells so stays
+            (cd "$dir" && rm -rf script argv env timeout files stdout stderr)
+            ;;
+        *) mv "$dir" "$root/runs/.old-${dir##*/}" ;;
+        esac
+    done
+)
+
+uninstall() { # FLEET
+    identity
+    [ "$fleet" = none ] || [ "$fleet" = "$1" ] || fail 20 "this host belongs to the fleet $fleet; uninstall it there"
+    cd /
+    rm -f "$root"/inbox/*.bundle
+    for dir in "$root"/runs/*; do
+        if [ -d "$dir" ] && [ ! -e "$dir/exit" ]; then end_run "${dir##*/}" & fi
+    done
+    wait
+    exec 7>>"$root/take.lock"
+    flock 7
+    if [ "$uid" = 0 ] && systemd_runs; then
+        units=$(sed 1d "$root/services" 2>/dev/null) || :
+        first_line "$root/watcher"
+        [ "$line" != systemd ] || units="$units airlift.path airlift.service"
+        for unit in $units; do systemctl disable --now "$unit" >/dev/null 2>&1 || :; done
+        [ -z "$units" ] || systemctl daemon-reload || :
+    fi
+    destination=$(destination_of_current) || destination=
+    if linked_to_current "$destination"; then rm -f "$destination"; fi
+    for name in identity watcher inbox chunks releases manifests current secrets secrets.digest services units runs lock take.lock bin; do
+        rm -rf "${root:?}/$name"
+    done
+    rm -rf "$root"/.secrets-* "$root"/.[a-z]*.[0-9]*
+    rmdir "$root" 2>/dev/null || : # somebody else's files stay
+}

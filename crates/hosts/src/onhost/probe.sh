@@ -1,0 +1,36 @@
+# shellcheck shell=sh
+# probe.sh: the first look at a host, piped to `sh -s -- HASH [run ID]… [service NAME]…` (as root or through sudo where that is had).
+# It writes nothing. It is the one place that knows where airlift's root is. Where host.sh HASH is installed, that answers; else
+# this prints what can be known without it, in the same format ("look" in docs/host-protocol.md).
+set -u
+wanted=$1
+shift
+uid=$(id -u)
+if [ -n "${AIRLIFT_ROOT:-}" ]; then root=$AIRLIFT_ROOT; elif [ "$uid" = 0 ]; then root=/opt/airlift; else root=$HOME/.airlift; fi
+
+AIRLIFT_PROBED="home ${HOME:-/}"
+if [ "$uid" != 0 ] && command -v sudo >/dev/null; then
+    if sudo -n true </dev/null >/dev/null 2>&1; then sudo=yes; else sudo=no; fi
+    AIRLIFT_PROBED="$AIRLIFT_PROBED
+sudo $sudo"
+fi
+if [ -e "$root/bin/$wanted/host.sh" ]; then
+    export AIRLIFT_PROBED
+    exec sh "$root/bin/$wanted/host.sh" look "$@"
+fi
+
+printf 'airlift-host 1\nprogram none\nroot %s\nuid %s\n%s\n' "$root" "$uid" "$AIRLIFT_PROBED"
+{ read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot=unknown
+printf 'boot %s\n' "$boot"
+for tool in sha256sum tar flock setsid zstd gzip systemctl sudo su; do
+    if command -v "$tool" >/dev/null; then printf 'tool %s\n' "$tool"; fi
+done
+there=$root
+until [ -d "$there" ]; do
+    case $there in */*) there=${there%/*} ;; *) there=. ;; esac
+    there=${there:-/}
+done
+df -Pk "$there" 2>/dev/null | { read -r _ && read -r _ _ _ free _ && printf 'free %s\n' "$free"; }
+if [ -e "$root/identity" ]; then cat "$root/identity"; fi
+release=$(readlink "$root/current" 2>/dev/null) || release=none
+printf 'current %s\nend\n' "${release##*/}"

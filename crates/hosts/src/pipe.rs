@@ -1,0 +1,103 @@
+//! From code that writes and blocks to a connection that reads and waits, in bounded memory.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use airlift_core::id::HostId;
+use airlift_engine::feed::{Feed, Signal};
+use airlift_engine::port::ActError;
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+/// Bytes in one chunk: as many as an SSH channel's packets carry well.
+const CHUNK: usize = 256 << 10;
+
+/// Chunks that may wait for the connection.
+const AHEAD: usize = 4;
+
+/// What comes out of a pipe.
+pub(crate) type Input = mpsc::Receiver<io::Result<Bytes>>;
+
+/// How much has gone through a pipe.
+#[derive(Clone, Default)]
+pub(crate) struct Count(Arc<AtomicU64>);
+
+impl Count {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Who is told how far a transfer is.
+pub(crate) struct Progress {
+    pub(crate) feed: Feed,
+    pub(crate) host: HostId,
+    pub(crate) total: Option<u64>,
+}
+
+/// Runs `write` on a thread that may block; what it writes comes out of the pipe. Its error comes out last.
+pub(crate) fn pipe(
+    progress: Progress,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
+) -> (Input, Count) {
+    let (sender, input) = mpsc::channel(AHEAD);
+    let count = Count::default();
+    let mut mouth = Mouth { sender, buffer: Vec::with_capacity(CHUNK), count: count.clone(), progress };
+    tokio::task::spawn_blocking(move || {
+        let result = write(&mut mouth).and_then(|()| mouth.flush());
+        match result {
+            // The other end has lost interest: it knows why.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) => {
+                let _ = mouth.sender.blocking_send(Err(error));
+            }
+            Ok(()) => {}
+        }
+    });
+    (input, count)
+}
+
+struct Mouth {
+    sender: mpsc::Sender<io::Result<Bytes>>,
+    buffer: Vec<u8>,
+    count: Count,
+    progress: Progress,
+}
+
+impl Write for Mouth {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= CHUNK {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let chunk = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK)));
+        let length = chunk.len() as u64;
+        self.sender.blocking_send(Ok(chunk)).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        let bytes = self.count.0.fetch_add(length, Ordering::Relaxed) + length;
+        self.progress.feed.signal(Signal::Sent { host: self.progress.host.clone(), bytes, total: self.progress.total });
+        Ok(())
+    }
+}
+
+/// Gives up on `work` after `seconds`. What it did on the host until then stays as it is.
+pub(crate) async fn limited<T>(
+    seconds: u64,
+    what: &str,
+    work: impl Future<Output = Result<T, ActError>>,
+) -> Result<T, ActError> {
+    match tokio::time::timeout(Duration::from_secs(seconds), work).await {
+        Ok(result) => result,
+        Err(_) => Err(ActError::transient(format!(
+            "{what} took longer than {seconds} s; raise run.upload_timeout, or send less"
+        ))),
+    }
+}
