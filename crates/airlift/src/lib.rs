@@ -5,6 +5,7 @@
 
 mod actor;
 pub mod cli;
+pub mod command_line;
 mod commands;
 pub mod error;
 pub mod exit;
@@ -19,9 +20,10 @@ use std::sync::Arc;
 
 use airlift_engine::log::EventLog;
 use airlift_engine::port::Ports;
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::Cli;
+use crate::command_line::CommandLine;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::settings::Settings;
@@ -42,8 +44,8 @@ pub struct Hooks {
 
 /// The whole program: parses the words, carries the command out, shows errors, ends with the documented code.
 pub fn main(words: &[OsString], hooks: &Hooks) -> ExitCode {
-    let cli = match Cli::try_parse_from(words) {
-        Ok(cli) => cli,
+    let (cli, command_line) = match parse(words) {
+        Ok(parsed) => parsed,
         Err(error) => {
             let _ = error.print();
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Success.into() };
@@ -51,7 +53,7 @@ pub fn main(words: &[OsString], hooks: &Hooks) -> ExitCode {
     };
     listen_to_ourselves();
     let json = cli.global.json;
-    let result = carry_out(cli, words, hooks);
+    let result = carry_out(cli, command_line, hooks);
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -62,6 +64,13 @@ pub fn main(words: &[OsString], hooks: &Hooks) -> ExitCode {
     }
 }
 
+fn parse(words: &[OsString]) -> Result<(Cli, CommandLine), clap::Error> {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(words)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    Ok((cli, CommandLine::of(&command, &matches)))
+}
+
 /// What the program has to say of itself goes to standard error: warnings, or what `AIRLIFT_LOG` asks for.
 fn listen_to_ourselves() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("AIRLIFT_LOG").unwrap_or_else(|_| {
@@ -70,12 +79,12 @@ fn listen_to_ourselves() {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
 }
 
-fn carry_out(cli: Cli, words: &[OsString], hooks: &Hooks) -> Result<Exit, Error> {
+fn carry_out(cli: Cli, command_line: CommandLine, hooks: &Hooks) -> Result<Exit, Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = match cli.command {
         // An instance has no surroundings but its folder.
         cli::Command::InstanceServe { folder } => runtime.block_on(commands::serve(&folder)),
-        command => Settings::resolve(&cli.global, words)
+        command => Settings::resolve(&cli.global, command_line)
             .and_then(|settings| runtime.block_on(commands::dispatch(command, settings, hooks))),
     };
     // What still blocks a thread (a transfer to a host that hangs) must not hold the end up.

@@ -1,11 +1,11 @@
 //! Flags and environment, resolved once. Nothing else in the program reads the environment.
 
-use std::ffi::OsString;
 use std::io::IsTerminal as _;
 
 use camino::Utf8PathBuf;
 
 use crate::cli::Global;
+use crate::command_line::CommandLine;
 use crate::error::Error;
 use crate::render::Style;
 
@@ -27,7 +27,7 @@ pub struct Settings {
     pub cache_home: Utf8PathBuf,
     /// The user's home.
     pub home: Utf8PathBuf,
-    /// The login name.
+    /// The name of the user whose process this is, as the system knows it.
     pub user: String,
     /// The agent's socket: `SSH_AUTH_SOCK`.
     pub agent: Option<Utf8PathBuf>,
@@ -42,12 +42,12 @@ pub struct Settings {
     /// The program, to start local instances with.
     pub program: Utf8PathBuf,
     /// The command line, as given.
-    pub command_line: Vec<String>,
+    pub command_line: CommandLine,
 }
 
 impl Settings {
     /// Resolves everything.
-    pub fn resolve(global: &Global, command_line: &[OsString]) -> Result<Self, Error> {
+    pub fn resolve(global: &Global, command_line: CommandLine) -> Result<Self, Error> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let home: Utf8PathBuf =
             variable("HOME").ok_or_else(|| Error::usage("HOME is not set, so there is no place for state"))?.into();
@@ -77,9 +77,7 @@ impl Settings {
             safe_mode,
             state_home: folder("XDG_STATE_HOME", ".local/state"),
             cache_home: folder("XDG_CACHE_HOME", ".cache"),
-            user: variable("USER")
-                .or_else(|| variable("LOGNAME"))
-                .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())),
+            user: user(),
             agent: variable("SSH_AUTH_SOCK").map(Utf8PathBuf::from),
             terminal,
             can_ask: terminal && std::io::stdin().is_terminal(),
@@ -90,7 +88,7 @@ impl Settings {
                     .find_map(|name| variable(name))
                     .is_none_or(|locale| locale.to_uppercase().contains("UTF")),
             program: Utf8PathBuf::try_from(program).map_err(|error| Error::failed(error.to_string()))?,
-            command_line: command_line.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+            command_line,
             home,
         })
     }
@@ -122,6 +120,15 @@ pub(crate) fn width_of(stream: impl std::os::fd::AsFd) -> Option<usize> {
 pub(crate) fn color_of(stream: &impl std::io::IsTerminal) -> bool {
     let says = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     stream.is_terminal() && says("NO_COLOR").is_none() && says("TERM").as_deref() != Some("dumb")
+}
+
+/// As ssh(1) finds it: by the user id. `USER` is anyone's to set, and cron, systemd and containers leave it out.
+fn user() -> String {
+    let uid = nix::unistd::Uid::current();
+    match nix::unistd::User::from_uid(uid) {
+        Ok(Some(user)) => user.name,
+        Ok(None) | Err(_) => format!("uid {uid}"),
+    }
 }
 
 fn absolute(path: &camino::Utf8Path) -> Result<Utf8PathBuf, Error> {

@@ -320,9 +320,10 @@ fn secrets_are_nowhere_but_where_they_belong() {
 
     let (variable, joined) = (format!("SENT={}", nest.value("variable")), format!("-eJOINED={}", nest.value("joined")));
     let option = nest.value("option").to_owned();
-    let mut run = vec!["run", "work.sh", "--env", &variable, &joined, "--", nest.value("argument"), &option];
+    let mut run = vec!["run", "work.sh", "-ye", &variable, &joined, "--", nest.value("argument"), &option];
     let ran = nest.says(&run, 0, &[]);
     everything_arrived(&nest, &ran.stdout);
+    run[2] = "--env";
     run.insert(1, "--json");
     nest.says(&run, 0, &[]);
     run.insert(1, "--dry-run");

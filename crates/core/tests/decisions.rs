@@ -306,3 +306,10 @@ fn phases_follow_what_is_seen() {
     assert_eq!(phase(&change(&ready(), |facts| facts.bootstrap = Some(exited(Exit::Code(1))))), Phase::Failed);
     assert_eq!(phase(&ready()), Phase::Ready);
 }
+
+#[test]
+fn a_listed_machine_that_does_not_answer_is_in_no_phase_that_anybody_knows() {
+    let up = Operation::Up(Up { desired: desired(Origin::Listed) });
+    assert_eq!(up.phase(&host(), &running()), None);
+    assert_eq!(up.phase(&host(), &ready()), Some(Phase::Ready));
+}

@@ -71,7 +71,7 @@ impl SshHosts {
 impl Delivery for SshHosts {
     async fn place_secrets(&self, at: &Target, permit: Permit<PlaceSecrets>) -> Result<Outcome, ActError> {
         let wanted = permit.action();
-        let secrets = &self.inner().secrets;
+        let secrets = self.inner().secrets.get().ok_or_else(|| ActError::definite("no secrets were read"))?;
         if secrets.digest().unwrap_or("none") != wanted.digest {
             return Err(ActError::definite(
                 "the secrets are not those that this change began with; run `airlift up` or `push` anew",

@@ -1,6 +1,6 @@
 //! The ports on hosts, over SSH: looking, preparing, and the way to a host's `host.sh` that delivery and runs share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use airlift_core::action::{InstallProgram, MakeHostKey, Outcome, RemoveAirlift, SwitchHostKey};
 use airlift_core::fault::chain;
@@ -39,13 +39,18 @@ pub(crate) struct Inner {
     pub(crate) feed: Feed,
     /// Where bundles and payloads of unfinished changes are kept.
     pub(crate) cache: Utf8PathBuf,
-    pub(crate) secrets: SecretSet,
+    pub(crate) secrets: OnceLock<SecretSet>,
 }
 
 impl SshHosts {
-    /// Ports that log in by `logins`, deliver what is in `cache`, and place `secrets`.
-    pub fn new(logins: Logins, cache: Utf8PathBuf, secrets: SecretSet, feed: Feed) -> Self {
-        Self { inner: Arc::new(Inner { pool: Pool::new(logins), feed, cache, secrets }) }
+    /// Ports that log in by `logins` and deliver what is in `cache`.
+    pub fn new(logins: Logins, cache: Utf8PathBuf, feed: Feed) -> Self {
+        Self { inner: Arc::new(Inner { pool: Pool::new(logins), feed, cache, secrets: OnceLock::new() }) }
+    }
+
+    /// Hands over the secrets that are to be placed; what was handed over first stays.
+    pub fn entrust(&self, secrets: SecretSet) -> &SecretSet {
+        self.inner.secrets.get_or_init(|| secrets)
     }
 
     /// A session with a host, for a person.

@@ -18,10 +18,11 @@ use airlift_engine::log::{EventLog, LogError, MemoryLog, SqliteLog};
 use airlift_engine::port::{Compute, Ports};
 use airlift_engine::spool::FileSpool;
 use airlift_engine::state::{Lock, LockError, StateDir};
-use airlift_hosts::{SecretSet, SshHosts};
+use airlift_hosts::SshHosts;
 use camino::Utf8PathBuf;
 
 use super::project::Project;
+use super::secrets;
 use crate::Hooks;
 use crate::cli::Acting;
 use crate::error::Error;
@@ -56,7 +57,6 @@ pub(crate) struct Fleet {
     pub state: StateDir,
     pub log: Arc<dyn EventLog>,
     pub hosts: SshHosts,
-    pub secrets: SecretSet,
     pub cache: Utf8PathBuf,
     access: Access,
     secret: [u8; 32],
@@ -81,12 +81,8 @@ impl Fleet {
         let cache = settings.cache_home.join("airlift").join(config.fleet.as_str());
         let (feed, reader) = Feed::new();
         let secret = secret(&state, access)?;
-        let secrets = match access {
-            Access::Read => SecretSet::default(),
-            Access::Plan | Access::DryRun | Access::Act => project.secrets(&settings, &secret)?,
-        };
         let logins = project.logins(&settings, &state);
-        let hosts = SshHosts::new(logins, cache.clone(), secrets.clone(), feed.clone());
+        let hosts = SshHosts::new(logins, cache.clone(), feed.clone());
         let compute: Arc<dyn Compute> =
             project.compute(&settings, &state, (access == Access::Act).then_some(secret))?;
         let shared = Arc::new(hosts.clone());
@@ -104,7 +100,6 @@ impl Fleet {
             state,
             log,
             hosts,
-            secrets,
             cache,
             access,
             secret,
@@ -191,7 +186,14 @@ impl Fleet {
             warn(&warning.to_string());
         }
         let release = self.project.release(&self.settings, &self.cache, !self.is_dry()).await?;
-        Ok(Desired { release, secrets: self.secrets.desired(), ..self.desired_without_bundle() })
+        Ok(Desired { release, secrets: self.read_secrets()?, ..self.desired_without_bundle() })
+    }
+
+    /// Reads the secrets, which only what places them does: a run must be cancelled, and a fleet ended, where they are out
+    /// of reach.
+    pub(crate) fn read_secrets(&self) -> Result<SecretsDesired, Error> {
+        let secrets = secrets::read(&self.config, &self.settings, &self.secret)?;
+        Ok(self.hosts.entrust(secrets).desired())
     }
 
     /// The same for an operation to which bundle and secrets do not matter.

@@ -16,6 +16,7 @@ mod push;
 mod resume;
 mod run;
 mod runs;
+mod secrets;
 mod select;
 mod ssh;
 mod status;

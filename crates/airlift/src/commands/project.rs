@@ -2,22 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write as _;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use airlift_core::bundle::{Env, Spec};
-use airlift_core::config::{self, Command, Config, FileKind, Files, Problem, Provider, SecretSource, Severity, Sudo};
+use airlift_core::config::{self, Config, FileKind, Files, Problem, Provider, Severity, Sudo};
 use airlift_core::desired::{HostDesired, Limits, Origin, ReleaseDesired};
 use airlift_core::id::{Digest, HostId};
 use airlift_core::op::Operation;
-use airlift_core::secret::Secret;
 use airlift_core::seen::Address;
 use airlift_engine::port::Compute;
 use airlift_engine::state::{StateDir, private_dir};
 use airlift_hosts::bundle::{Plan, Request, Rules, Which, plan, write_bundle};
 use airlift_hosts::ssh::{Auth, Keepalive, Options};
-use airlift_hosts::{Jump, Listed, Logins, SecretSet, bundle_path, hostkey, openssh_config};
+use airlift_hosts::{Jump, Listed, Logins, bundle_path, hostkey, openssh_config};
 use airlift_local::{LaunchKeys, LocalCompute};
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -47,6 +45,15 @@ pub(crate) enum Memory<'c> {
     Kept(&'c Utf8Path),
 }
 
+/// A config is text.
+fn utf8(bytes: Vec<u8>) -> Result<String, Error> {
+    String::from_utf8(bytes).map_err(|error| {
+        let read = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = read.split(|byte| *byte == b'\n').count();
+        Error::usage(format!("{CONFIG}:{line} is not UTF-8")).help("save the file as UTF-8")
+    })
+}
+
 /// A project.
 pub(crate) struct Project {
     pub config: Config,
@@ -57,11 +64,15 @@ impl Project {
     /// Reads and checks the config. Every problem is shown with its place.
     pub(crate) fn load(settings: &Settings) -> Result<Self, Error> {
         let path = settings.project.join(CONFIG);
-        let text = match fs_err::read_to_string(&path) {
-            Ok(text) => text,
+        let text = match fs_err::read(&path) {
+            Ok(bytes) => utf8(bytes)?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Error::usage(format!("there is no {CONFIG} in {}", settings.project))
                     .help("`airlift init` writes one; -C DIR names another folder"));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+                return Err(Error::usage(format!("{} is a file", settings.project))
+                    .help(format!("-C DIR names the folder that holds {CONFIG}")));
             }
             Err(error) => return Err(Error::usage(error.to_string())),
         };
@@ -210,19 +221,6 @@ impl Project {
         }
     }
 
-    /// The values of the secrets, from where the config says.
-    pub(crate) fn secrets(&self, settings: &Settings, fleet_secret: &[u8; 32]) -> Result<SecretSet, Error> {
-        let mut values = BTreeMap::new();
-        for (name, source) in &self.config.secrets {
-            let value = value_of(source, settings).map_err(|why| {
-                Error::usage(format!("the secret {name} cannot be had: {why}"))
-                    .help(format!("see secrets.{name} in {CONFIG}"))
-            })?;
-            values.insert(name.to_string(), Secret::new(value));
-        }
-        if values.is_empty() { Ok(SecretSet::default()) } else { Ok(SecretSet::new(values, fleet_secret)) }
-    }
-
     /// Scans the project; none where the config delivers nothing.
     pub(crate) async fn scan(
         &self,
@@ -350,41 +348,6 @@ pub(crate) fn sweep_bundles(cache: &Utf8Path, needed: &BTreeSet<Digest>) -> std:
         }
     }
     Ok(())
-}
-
-/// The value of a secret. What a command prints ends up nowhere else.
-fn value_of(source: &SecretSource, settings: &Settings) -> Result<Vec<u8>, String> {
-    match source {
-        SecretSource::File(path) => fs_err::read(settings.path(path.as_str())).map_err(|error| error.to_string()),
-        SecretSource::Env(name) => std::env::var_os(name.as_str())
-            .map(std::os::unix::ffi::OsStringExt::into_vec)
-            .ok_or_else(|| format!("the variable {name} is not set")),
-        SecretSource::Command(command) => {
-            let mut process = match command {
-                Command::Shell(line) => {
-                    let mut process = std::process::Command::new("sh");
-                    process.arg("-c").arg(line);
-                    process
-                }
-                Command::Argv(words) => {
-                    let (program, args) = words.split_first().ok_or("its command is empty")?;
-                    let mut process = std::process::Command::new(program);
-                    process.args(args);
-                    process
-                }
-            };
-            let output = process
-                .current_dir(&settings.project)
-                .stdin(Stdio::null())
-                .stderr(Stdio::inherit())
-                .output()
-                .map_err(|error| format!("its command cannot be run: {error}"))?;
-            if !output.status.success() {
-                return Err(format!("its command failed ({})", output.status));
-            }
-            Ok(output.stdout)
-        }
-    }
 }
 
 /// Which files the bundle takes.

@@ -1,7 +1,7 @@
 //! `airlift resume` and `attach`: an unfinished change goes on, with what it began with.
 
 use airlift_core::id::ChangeId;
-use airlift_core::op::Operation;
+use airlift_core::op::{self, Operation};
 use airlift_engine::drive::Begin;
 use airlift_engine::log::ChangeRow;
 
@@ -68,6 +68,11 @@ async fn go_on(fleet: &mut Fleet, row: ChangeRow) -> Result<Exit, Error> {
         Operation::Push(push) => fleet.lock_hosts(&push.hosts.clone())?,
         Operation::Run(run) => fleet.lock_run(&run.run.clone())?,
         Operation::Cancel(_) => {}
+    }
+    if let Operation::Up(op::Up { desired }) | Operation::Push(op::Push { desired, .. }) = &row.began.operation
+        && desired.secrets.digest.is_some()
+    {
+        fleet.read_secrets()?;
     }
     let engine = fleet.engine();
     if fleet.is_dry() {

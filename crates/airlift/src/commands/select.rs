@@ -43,9 +43,19 @@ pub(crate) async fn select(
             Some(run) => format!("no host matches: none that was selected failed in {run}"),
             None => "no host matches the selectors".to_owned(),
         })
-        .help("`airlift status` lists the hosts with what can be selected by"));
+        .help(selectable(all)));
     }
     Ok(chosen.into_iter().collect())
+}
+
+/// What hosts can be selected by, beside their names.
+fn selectable(all: &BTreeMap<HostId, HostDesired>) -> String {
+    let labels: BTreeSet<String> =
+        all.values().flat_map(|desired| &desired.labels).map(|(key, value)| format!("{key}={value}")).collect();
+    match labels.into_iter().collect::<Vec<_>>() {
+        none if none.is_empty() => "`airlift status` lists the hosts; none has a label".to_owned(),
+        labels => format!("`airlift status` lists the hosts; their labels are {}", labels.join(", ")),
+    }
 }
 
 /// `web/3` names that host, `web` every host of the group.

@@ -159,3 +159,13 @@ fn json_lines_stand_alone_on_standard_output() {
         }
     }
 }
+
+#[test]
+fn a_change_is_the_users_whose_process_began_it_whatever_the_environment_says() {
+    let sandbox = two();
+    let dry = sandbox.command(&["up", "--dry-run"]).env("USER", "mallory").env("LOGNAME", "mallory").output().unwrap();
+    assert!(dry.status.success(), "{dry:?}");
+    let user = std::process::Command::new("id").arg("-un").output().unwrap().stdout;
+    let began = &sandbox.ok(&["audit", "list", "--json"]).json()[0]["began"];
+    assert_eq!(began["actor"]["user"], String::from_utf8(user).unwrap().trim());
+}

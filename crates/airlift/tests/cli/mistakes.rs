@@ -136,3 +136,13 @@ fn the_examples_are_fine() {
         assert_snapshot!(format!("check_{example}"), super::transcript(&sandbox, &["check", "-C", example], &ran));
     }
 }
+
+#[test]
+fn a_config_that_is_no_text_or_no_file_is_said_to_be() {
+    let sandbox = two();
+    std::fs::write(sandbox.project().join("airlift.yaml"), b"fleet: a\nprovider: lo\xffcal\n").unwrap();
+    let text = shown(&sandbox, &["check"]);
+    assert!(text.contains("airlift.yaml:2 is not UTF-8"), "{text}");
+    let text = shown(&sandbox, &["check", "-C", "airlift.yaml"]);
+    assert!(text.contains("is a file") && text.contains("-C DIR names the folder"), "{text}");
+}

@@ -17,7 +17,9 @@ static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\b127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
         (r"\b\d+\.\d s\b", "TOOK"),
         (r"\b\d+[smh] ago\b", "AGO"),
-        (r"\btester@[^,\s]+, pid \d+", "tester@MACHINE, pid PID"),
+        (r"\b[^@\s]+@[^,\s]+, pid \d+", "USER@MACHINE, pid PID"),
+        (r"(TOOK +)[^\s|]+( +(ended|dry run): )", "${1}USER$2"),
+        (r"((succeeded|failed) +TOOK +AGO +)\S+", "${1}USER"),
         (r"\b\d+ records", "N records"),
         // How well things compress differs between versions of what compresses.
         (r"\b\d+(\.\d)? (B|KiB)( sent|, \d+ piece|\))", "SIZE$3"),

@@ -52,3 +52,27 @@ fn with_nothing_unfinished_there_is_nothing_to_resume() {
     ends(&sandbox, &["resume", "c-0k3f9x2a"], 5, &["there is no change"]);
     ends(&sandbox, &["resume", "nonsense!"], 2, &[]);
 }
+
+#[test]
+fn only_what_places_secrets_needs_them() {
+    let sandbox = project(1);
+    let config = |secrets: &str| sandbox.write("airlift.yaml", &(config(1) + secrets));
+    config("secrets: {token: {file: token}}\n");
+    let token = sandbox.write("token", "s3cret\n");
+    ends(&sandbox, &["up"], 0, &[]);
+    std::fs::remove_file(token).unwrap();
+    config("secrets: {token: {command: 'echo asked >> asked; false'}}\n");
+    sandbox.write("work.sh", "#!/bin/sh\ntest -e \"$AIRLIFT_SECRETS_DIR/token\"\n");
+    sandbox.write("long.sh", "#!/bin/sh\nexec sleep 300\n");
+
+    ends(&sandbox, &["run", "work.sh"], 0, &[]);
+    ends(&sandbox, &["run", "long.sh", "--detach"], 0, &[]);
+    let run = sandbox.ok(&["runs", "--json"]).json()[0]["run"].as_str().unwrap().to_owned();
+    ends(&sandbox, &["cancel", &run], 0, &[]);
+    ends(&sandbox, &["down", "--dry-run"], 0, &[]);
+    assert!(!sandbox.project().join("asked").exists(), "the secret was asked for");
+    ends(&sandbox, &["push"], 2, &["the secret token cannot be had: its command failed"]);
+    config("secrets: {token: {command: 'yes'}}\n");
+    ends(&sandbox, &["push"], 2, &["the secret token cannot be had: it is larger than 1 MiB"]);
+    ends(&sandbox, &["down", "--yes"], 0, &[]);
+}

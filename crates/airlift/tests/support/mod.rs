@@ -73,7 +73,6 @@ impl Sandbox {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.home())
-            .env("USER", "tester")
             .env("XDG_STATE_HOME", self.state())
             .env("XDG_CACHE_HOME", self.cache())
             .env("AIRLIFT_UNDER_TEST", "1")

@@ -134,8 +134,8 @@ impl Operation {
     /// The phase that a host is seen to be in, for operations that bring hosts up or take them down.
     pub fn phase(&self, host: &HostId, seen: &HostSeen) -> Option<Phase> {
         match self {
-            Self::Up(op) => Some(ready::phase(&op.desired, seen)),
-            Self::Push(op) => Some(ready::phase(&op.desired, seen)),
+            Self::Up(op) => ready::phase(&op.desired, host, seen),
+            Self::Push(op) => ready::phase(&op.desired, host, seen),
             Self::Down(op) => op.phase(host, seen),
             Self::Undo(_) | Self::Run(_) | Self::Cancel(_) => None,
         }

@@ -216,16 +216,21 @@ pub(super) fn belongs_elsewhere(desired: &Desired, host: &HostId, facts: &HostFa
         .then(|| format!("it is known as {id} in this fleet; two names for one machine would run everything twice"))
 }
 
-/// The phase in which a host is seen to be.
-pub(super) fn phase(desired: &Desired, seen: &HostSeen) -> Phase {
-    let Some(instance) = &seen.instance else { return Phase::Requested };
-    let facts = match (&seen.login, instance.state) {
-        (Login::In(facts), _) => facts,
-        (_, InstanceState::Pending) => return Phase::Pending,
-        (_, InstanceState::Stopped) => return Phase::Lost,
-        (_, InstanceState::Running) => return Phase::Running,
-    };
-    let Some(wanted) = &desired.release else { return Phase::Ready };
+/// The phase in which a host is seen to be; none where that cannot be seen: nobody vouches for a listed machine that does
+/// not answer.
+pub(super) fn phase(desired: &Desired, host: &HostId, seen: &HostSeen) -> Option<Phase> {
+    let Some(instance) = &seen.instance else { return Some(Phase::Requested) };
+    match (&seen.login, instance.state) {
+        (Login::In(facts), _) => Some(phase_by(facts, desired.release.as_ref())),
+        (_, InstanceState::Pending) => Some(Phase::Pending),
+        (_, InstanceState::Stopped) => Some(Phase::Lost),
+        (_, InstanceState::Running) => desired.is_launched(host).then_some(Phase::Running),
+    }
+}
+
+/// The phase of a host that one can log in to.
+fn phase_by(facts: &HostFacts, wanted: Option<&ReleaseDesired>) -> Phase {
+    let Some(wanted) = wanted else { return Phase::Ready };
     if facts.current != Some(wanted.release) {
         return if facts.refused.contains_key(&wanted.release) {
             Phase::Failed

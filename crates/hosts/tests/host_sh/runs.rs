@@ -69,6 +69,27 @@ lines'")
         assert_eq!(host.stdout(), "<a  b><it's><><*><$HOME;`id`><two\nlines><$x \"y\"\n><mine><mine too>");
     }
 
+    fn what_was_handed_over_for_a_run_is_gone_when_it_is_over(host: &Host) {
+        host.run(
+            script("[ -e \"${0%/*}/argv\" ] && [ -e \"${0%/*}/env\" ] && echo there")
+                .file("argv", 0o644, "set -- 'hush'\n")
+                .file("env", 0o644, "export HUSH='hush'\n")
+                .file("files/hush", 0o644, "hush"),
+        );
+        assert_eq!(host.stdout(), "there\n");
+        for name in ["argv", "env", "files"] {
+            assert!(!host.root(&format!("runs/r-1/{name}")).exists(), "{name} stayed");
+        }
+    }
+
+    fn locks_are_for_their_owner_alone_so_that_nobody_else_can_hold_them(host: &Host) {
+        host.verb(&["take"]).ok();
+        host.run(script(":"));
+        for name in ["lock", "take.lock", "runs/r-1/lock"] {
+            assert_eq!(fs::metadata(host.root(name)).unwrap().mode() & 0o777, 0o600, "{name}");
+        }
+    }
+
     fn a_script_knows_where_it_runs_and_has_empty_input(host: &Host) {
         host.run(script(
             "echo $AIRLIFT_FLEET $AIRLIFT_HOST $AIRLIFT_RUN ${AIRLIFT_RELEASE-none} ${AIRLIFT_SECRETS_DIR-none}; \

@@ -98,7 +98,11 @@ detach() { # VERB…: a process in a session of its own does it, which no lost c
 
 detached() { exec >/dev/null 2>&1; }
 
-lock() { exec 8>>"$root/lock" && flock 8; }
+guard() { # LOCK-FILE: it is there, and for its owner alone: whoever can open a lock can hold it
+    [ -e "$1" ] || (umask 077 && : >>"$1")
+}
+
+lock() { guard "$root/lock" && exec 8>>"$root/lock" && flock 8; }
 
 unlock() { exec 8>&-; }
 

@@ -94,6 +94,7 @@ take() { # [--detached]
     claimed
     need tar sha256sum flock setsid
     umask 022
+    guard "$root/take.lock"
     exec 7>>"$root/take.lock"
     if [ $# = 0 ]; then
         take_all

@@ -13,6 +13,7 @@ start() { # RUN TOKEN
         return
     fi
     # The lock is taken before `started` is there, and inherited by the supervisor: no look can find a started run without it.
+    guard "$dir/lock"
     exec 9>>"$dir/lock"
     flock 9
     # `started` comes by ln: exclusive as O_EXCL, and never without its content
@@ -71,7 +72,7 @@ supervise() { # RUN
         done
         kill_group KILL "$group" || :
     fi
-    rm -rf "$dir/files"
+    rm -rf "$dir/files" "$dir/argv" "$dir/env" # what was handed over for this run may be secret
     put "$dir/exit" "exit=$ended $(output "$dir")"
     persist "$dir/stdout" "$dir/stderr" "$dir/exit" "$dir"
     rm -f "$dir/.signal" "$dir/.timeout"

@@ -3,6 +3,7 @@
 
 sweep() {
     claimed
+    guard "$root/take.lock"
     exec 7>>"$root/take.lock"
     if flock -n 7; then tidy; fi # else: a take sweeps when it is done
 }
@@ -19,7 +20,7 @@ tidy() { # take.lock is held. What is large goes by rename first: a name never s
             stay="$stay $(sed -n 2p "$dir/started") "
         else # its supervisor died
             signal_group KILL "$dir" || :
-            rm -rf "$dir/files"
+            rm -rf "$dir/files" "$dir/argv" "$dir/env"
         fi
     done
     for dir in "$root"/releases/*; do
@@ -68,6 +69,7 @@ uninstall() { # FLEET
         if [ -d "$dir" ] && [ ! -e "$dir/exit" ]; then end_run "${dir##*/}" & fi
     done
     wait
+    guard "$root/take.lock"
     exec 7>>"$root/take.lock"
     flock 7
     if [ "$uid" = 0 ] && systemd_runs; then
