@@ -124,6 +124,12 @@ impl History {
         self.acts.iter().any(|act| act.action.kind() == kind && matches!(act.state, ActState::Succeeded { .. }))
     }
 
+    /// The host's instance has been ended.
+    pub fn has_ended(&self, host: &HostId) -> bool {
+        self.position(Kind::TerminateInstance, host)
+            .is_some_and(|at| matches!(self.acts[at].state, ActState::Succeeded { .. }))
+    }
+
     /// An act of this kind on this host is under way, or its outcome is not known.
     pub fn is_open(&self, kind: Kind, host: &HostId) -> bool {
         self.position(kind, host)

@@ -185,7 +185,7 @@ fn predict(action: &Action, seen: &mut HostSeen, history: &mut History, now: Mom
 pub fn fleet_of(world: &BTreeMap<HostId, HostSeen>) -> FleetSeen {
     FleetSeen {
         instances: world.iter().filter_map(|(host, seen)| Some((host.clone(), seen.instance.clone()?))).collect(),
-        settled: BTreeSet::new(),
+        may_be_there: BTreeSet::new(),
     }
 }
 

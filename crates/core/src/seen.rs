@@ -74,13 +74,21 @@ pub struct InstanceSeen {
     pub token: Option<Token>,
 }
 
-/// What the provider shows of a fleet, and which of its hosts have come to their end in this change.
+/// What the provider shows of a fleet, and what it may not show yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FleetSeen {
     /// Every instance that carries the fleet's ownership mark.
     pub instances: BTreeMap<HostId, InstanceSeen>,
-    /// Hosts that are settled in this change.
-    pub settled: BTreeSet<HostId>,
+    /// Hosts that earlier changes launched, or meant to, and did not end, as long as a look may lag behind that: one that is
+    /// not shown may be there all the same.
+    pub may_be_there: BTreeSet<HostId>,
+}
+
+impl FleetSeen {
+    /// It is not shown, and may be there all the same: it is neither launched again nor taken for gone.
+    pub fn hides(&self, host: &HostId) -> bool {
+        !self.instances.contains_key(host) && self.may_be_there.contains(host)
+    }
 }
 
 /// One host: its instance and what a session on it showed.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use airlift_core::action::{
     CancelRun, DeliverBundle, InstallProgram, LaunchInstance, MakeHostKey, Outcome, PlaceSecrets, RemoveAirlift,
@@ -82,6 +83,11 @@ pub enum Trust {
 pub trait Compute: Send + Sync {
     /// It makes machines, so that their host keys are pinned; else it lists what was there before.
     fn launches(&self) -> bool;
+
+    /// How far a look may lag behind what was acknowledged.
+    fn lag(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Every instance that carries the fleet's ownership mark.
     async fn look(&self) -> Result<BTreeMap<HostId, InstanceSeen>, LookError>;

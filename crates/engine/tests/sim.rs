@@ -7,6 +7,8 @@
 
 #[path = "sim/chaos.rs"]
 mod chaos;
+#[path = "sim/later.rs"]
+mod later;
 #[path = "sim/world.rs"]
 mod world;
 
@@ -18,7 +20,7 @@ use std::time::Duration;
 use airlift_core::desired::{Desired, HostDesired, Limits, Origin, ReleaseDesired, SecretsDesired};
 use airlift_core::event::{Actor, ChangeEnd, Event};
 use airlift_core::id::{ChangeId, Digest, FleetName, HostId, RunId};
-use airlift_core::op::{Down, Operation, Run, Up, undo};
+use airlift_core::op::{Down, Operation, Run, Up};
 use airlift_core::time::Moment;
 use airlift_engine::clock::Clock;
 use airlift_engine::drive::{Begin, Engine, Halt};
@@ -26,6 +28,7 @@ use airlift_engine::feed::Feed;
 use airlift_engine::log::{EventLog, MemoryLog, Query};
 use airlift_engine::spool::NullSpool;
 use async_trait::async_trait;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::chaos::{Chaos, Odds};
@@ -76,18 +79,7 @@ impl Lab {
             if lives > 6 {
                 self.world.chaos.cease();
             }
-            self.world.chaos.revive();
-            let engine = self.engine();
-            let (id, operation) = (id.clone(), operation.clone());
-            let life = tokio::spawn(async move {
-                let change = if let Some(change) = engine.resume(&id, actor()).await? {
-                    change
-                } else {
-                    let envelope = engine.plan(&operation).await?.envelope();
-                    engine.begin(Begin { id, operation, envelope, actor: actor() }).await?
-                };
-                engine.drive(change, CancellationToken::new()).await
-            });
+            let life = self.live(&id, &operation);
             let abort = life.abort_handle();
             tokio::select! {
                 biased;
@@ -100,6 +92,33 @@ impl Lab {
                 () = tokio::time::sleep(Duration::from_hours(1)) => panic!("no end after an hour"),
             }
         }
+    }
+
+    /// One process: it resumes the change, or plans and begins it, and drives it.
+    fn live(&self, id: &ChangeId, operation: &Operation) -> JoinHandle<Result<ChangeEnd, Halt>> {
+        self.world.chaos.revive();
+        let (engine, id, operation) = (self.engine(), id.clone(), operation.clone());
+        tokio::spawn(async move {
+            let change = if let Some(change) = engine.resume(&id, actor()).await? {
+                change
+            } else {
+                let envelope = engine.plan(&operation).await?.envelope();
+                engine.begin(Begin { id, operation, envelope, actor: actor() }).await?
+            };
+            engine.drive(change, CancellationToken::new()).await
+        })
+    }
+
+    /// One process that is killed after a while, wherever it is then.
+    async fn cut_off(&self, id: &str, operation: &Operation, after: Duration) {
+        let mut life = self.live(&id.parse().unwrap(), operation);
+        tokio::select! {
+            biased;
+            () = self.world.chaos.died.notified() => {}
+            () = tokio::time::sleep(after) => {}
+            _ = &mut life => {}
+        }
+        life.abort();
     }
 
     async fn records(&self, id: &str) -> Vec<airlift_core::event::Record> {
@@ -239,6 +258,22 @@ fn in_virtual_time<T>(life: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(life)
 }
 
+/// Lives under each kind of misfortune. Each tells whether all of it succeeded: honest failures are allowed; were they the
+/// rule, this would test nothing.
+fn by_seed<L: Future<Output = bool>>(seeds: u64, life: impl Fn(u64, Odds) -> L + std::panic::RefUnwindSafe) {
+    let mut successes = 0;
+    for seed in 0..seeds {
+        let odds = match seed % 3 {
+            0 => Odds { fail: 60, lose: 60, die: 20, stale: 200 },
+            1 => Odds { fail: 0, lose: 0, die: 60, stale: 0 },
+            _ => Odds { fail: 20, lose: 120, die: 0, stale: 400 },
+        };
+        let outcome = std::panic::catch_unwind(|| in_virtual_time(life(seed, odds)));
+        successes += u64::from(outcome.unwrap_or_else(|_| panic!("seed {seed}")));
+    }
+    assert!(successes > seeds * 8 / 10, "only {successes} of {seeds} lives succeeded as a whole");
+}
+
 #[test]
 fn without_faults_everything_succeeds_and_is_planned() {
     in_virtual_time(async {
@@ -258,37 +293,7 @@ fn without_faults_everything_succeeds_and_is_planned() {
 #[test]
 fn crashes_lost_replies_and_stale_reads_never_make_anything_happen_twice() {
     const SEEDS: u64 = 1500;
-    let mut successes = 0;
-    for seed in 0..SEEDS {
-        let odds = match seed % 3 {
-            0 => Odds { fail: 60, lose: 60, die: 20, stale: 200 },
-            1 => Odds { fail: 0, lose: 0, die: 60, stale: 0 },
-            _ => Odds { fail: 20, lose: 120, die: 0, stale: 400 },
-        };
-        let outcome = std::panic::catch_unwind(|| in_virtual_time(whole_life(seed, seed % 2 == 0, odds)));
-        let succeeded = outcome.unwrap_or_else(|_| panic!("seed {seed}"));
-        successes += u64::from(succeeded);
-    }
-    // Honest failures are allowed; were they the rule, this would test nothing.
-    assert!(successes > SEEDS * 8 / 10, "only {successes} of {SEEDS} lives succeeded as a whole");
-}
-
-#[test]
-fn undoing_an_up_that_launched_leaves_nothing() {
-    for seed in 0..60 {
-        in_virtual_time(async {
-            let lab = Lab::new(true, seed, Odds { fail: 30, lose: 30, die: 20, stale: 100 });
-            let end = lab.carry_out("c-up01", Operation::Up(Up { desired: launched(3) })).await;
-            if !all_succeeded(&end, 3) {
-                return;
-            }
-            let id: ChangeId = "c-up01".parse().unwrap();
-            let undoing = undo(&id, &lab.records("c-up01").await, Digest::of(b"host.sh"), 600);
-            let end = lab.carry_out("c-undo", Operation::Undo(undoing.undo)).await;
-            assert!(all_succeeded(&end, 3), "{end:?}");
-            assert!(lab.world.lock().machines.is_empty());
-        });
-    }
+    by_seed(SEEDS, |seed, odds| whole_life(seed, seed % 2 == 0, odds));
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::up::Turns;
-use super::{HostQuery, reach};
-use crate::action::{RemoveAirlift, TerminateInstance};
-use crate::decide::{FleetVerdict, Next, On, Verdict, wait};
+use super::{HostQuery, instance_ends, reach};
+use crate::action::RemoveAirlift;
+use crate::decide::{FleetVerdict, Next, Verdict};
 use crate::event::Phase;
 use crate::history::History;
 use crate::id::{Digest, FleetName, HostId};
@@ -55,9 +55,7 @@ impl Down {
     pub(super) fn fleet_next(&self, seen: &FleetSeen, history: &History, now: Moment) -> Next<FleetVerdict> {
         let mut turns = Turns::default();
         for host in self.hosts.keys().filter(|host| self.is_launched(host)) {
-            if seen.instances.contains_key(host) {
-                turns.take(TerminateInstance { host: host.clone() }.into(), history, now);
-            }
+            turns.end(host, seen, history, now);
         }
         turns.next("instances to end", now)
     }
@@ -65,11 +63,7 @@ impl Down {
     pub(super) fn host_next(&self, host: &HostId, seen: &HostSeen, history: &History, now: Moment) -> Next<Verdict> {
         let limit = Duration::from_secs(self.reach_s);
         if self.is_launched(host) {
-            return if seen.instance.is_none() {
-                Next::Done(Verdict::SUCCEEDED)
-            } else {
-                Next::Wait(wait("its instance to end", On::Time, now, Duration::from_millis(200)))
-            };
+            return instance_ends(seen, history, now);
         }
         let facts = match reach(seen, history, now, limit) {
             Ok(facts) => facts,

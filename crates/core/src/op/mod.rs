@@ -169,6 +169,21 @@ impl Operation {
 /// How often to look while only time can tell.
 const POLL: Duration = Duration::from_millis(500);
 
+/// How long an instance that was told to end may still be shown.
+const ENDING: Duration = Duration::from_secs(600);
+
+/// A host's part where the fleet's part ends its instance.
+fn instance_ends(seen: &HostSeen, history: &History, now: Moment) -> Next<Verdict> {
+    if seen.instance.is_none() {
+        Next::Done(Verdict::SUCCEEDED)
+    } else if now.since(history.since) < ENDING {
+        Next::Wait(wait("its instance to end", On::Time, now, POLL / 2))
+    } else {
+        let message = "its instance is still there; look at it with the provider's own tools".to_owned();
+        Next::Done(Verdict::Failed { exit: None, message })
+    }
+}
+
 /// Gives the facts of a host once a session is open; until then says how to wait, or gives the host up after `limit`.
 fn reach<'s>(
     seen: &'s HostSeen,

@@ -10,9 +10,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::up::Turns;
-use super::{HostQuery, reach};
+use super::{HostQuery, instance_ends, reach};
 use crate::action::{Action, HostAction, Inverse, Left};
-use crate::decide::{FleetVerdict, Next, On, Verdict, wait};
+use crate::decide::{FleetVerdict, Next, Verdict};
 use crate::event::{Event, Record, Subject};
 use crate::history::{FailureClass, History};
 use crate::id::{ChangeId, Digest, HostId};
@@ -132,10 +132,8 @@ impl Undo {
     pub(super) fn fleet_next(&self, seen: &FleetSeen, history: &History, now: Moment) -> Next<FleetVerdict> {
         let mut turns = Turns::default();
         for (host, steps) in &self.hosts {
-            if let Some(step) = Self::ends_instance(steps)
-                && seen.instances.contains_key(host)
-            {
-                turns.take(step.action.clone(), history, now);
+            if Self::ends_instance(steps).is_some() {
+                turns.end(host, seen, history, now);
             }
         }
         turns.next("instances to end", now)
@@ -144,11 +142,7 @@ impl Undo {
     pub(super) fn host_next(&self, host: &HostId, seen: &HostSeen, history: &History, now: Moment) -> Next<Verdict> {
         let steps = self.hosts.get(host).map_or(&[][..], Vec::as_slice);
         if Self::ends_instance(steps).is_some() {
-            return if seen.instance.is_none() {
-                Next::Done(Verdict::SUCCEEDED)
-            } else {
-                Next::Wait(wait("its instance to end", On::Time, now, Duration::from_millis(200)))
-            };
+            return instance_ends(seen, history, now);
         }
         if let Err(next) = reach(seen, history, now, Duration::from_secs(self.reach_s)) {
             return next;

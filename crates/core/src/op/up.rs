@@ -3,6 +3,7 @@
 //! The fleet's part launches what is missing and ends what is too much. Each host's part, by itself: be reached with a
 //! verified key, get its own host key, `host.sh`, secrets and the bundle, and bootstrap.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -40,11 +41,14 @@ impl Up {
                     turns.take(TerminateInstance { host: host.clone() }.into(), history, now);
                 }
                 Some(_) => {}
+                None if seen.hides(host) && !history.has_ended(host) => turns.wait(),
                 None => turns.take(launch.into(), history, now),
             }
         }
-        for host in seen.instances.keys().filter(|host| !self.desired.hosts.contains_key(*host)) {
-            turns.take(TerminateInstance { host: host.clone() }.into(), history, now);
+        let known = seen.instances.keys().chain(&seen.may_be_there);
+        let surplus: BTreeSet<&HostId> = known.filter(|host| !self.desired.hosts.contains_key(*host)).collect();
+        for host in surplus {
+            turns.end(host, seen, history, now);
         }
         turns.next("instances to come up", now)
     }
@@ -83,6 +87,21 @@ impl Turns {
             ),
             Turn::GiveUp(failure) => self.give_up(&action, failure),
         }
+    }
+
+    /// Ends an instance that is there, and waits for one that may be.
+    pub(super) fn end(&mut self, host: &HostId, seen: &FleetSeen, history: &History, now: Moment) {
+        let end = TerminateInstance { host: host.clone() };
+        if seen.instances.contains_key(host) {
+            self.take(end.into(), history, now);
+        } else if seen.hides(host) && !history.has_ended(host) {
+            self.wait();
+        }
+    }
+
+    /// Something is not decided yet.
+    pub(super) fn wait(&mut self) {
+        self.waiting = true;
     }
 
     fn give_up(&mut self, action: &Action, failure: Failure) {

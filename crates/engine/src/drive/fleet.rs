@@ -39,6 +39,7 @@ impl Driver {
         crew: &mut Crew,
     ) -> Result<(), Halt> {
         let concerned = self.operation.hosts();
+        let launched_before = self.engine.launched_before().await?;
         loop {
             if self.stop.is_cancelled() {
                 return Err(Halt::Stopped);
@@ -49,8 +50,10 @@ impl Driver {
                     crew.set_going(host);
                 }
             }
-            let seen = FleetSeen { instances, settled: BTreeSet::new() };
             let now = self.engine.clock.now();
+            let lags = now.since(history.since) < self.engine.ports.compute.lag();
+            let may_be_there = if lags { launched_before.clone() } else { BTreeSet::new() };
+            let seen = FleetSeen { instances, may_be_there };
             let next = self.operation.fleet_next(&seen, history, now);
             self.close_found(&next, &seen, history).await?;
             match next {

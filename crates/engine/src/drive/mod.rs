@@ -8,12 +8,12 @@ mod act;
 mod fleet;
 mod host;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use airlift_core::change::{Change, HostPast};
 use airlift_core::decide::Verdict;
-use airlift_core::event::{Actor, ChangeBegan, ChangeEnd, EVENT_VERSION, Entry, Event, Mode, Record, Subject};
+use airlift_core::event::{Actor, ChangeBegan, ChangeEnd, EVENT_VERSION, Entry, Event, Mode, Phase, Record, Subject};
 use airlift_core::id::{ChangeId, FleetName, HostId};
 use airlift_core::op::Operation;
 use airlift_core::plan::{Endless, Envelope, Plan, plan};
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::feed::Feed;
-use crate::log::{EventLog, LogError, Query};
+use crate::log::{EventLog, HostRow, LogError, Query};
 use crate::port::{LookError, Ports, Target};
 use crate::spool::Spool;
 
@@ -216,6 +216,13 @@ impl Engine {
     async fn pins(&self) -> Result<BTreeMap<HostId, Pins>, Halt> {
         let hosts = self.log.hosts().await?;
         Ok(hosts.into_iter().map(|row| (row.host, row.pins)).collect())
+    }
+
+    /// The hosts that were launched, or were to be, and were not ended, by the log.
+    async fn launched_before(&self) -> Result<BTreeSet<HostId>, Halt> {
+        let hosts = self.log.hosts().await?;
+        let stand = |row: &HostRow| row.instance.is_some() || row.phase == Some(Phase::Requested);
+        Ok(hosts.into_iter().filter(stand).map(|row| row.host).collect())
     }
 
     fn began(&self, begin: Begin, mode: Mode, supersedes: Vec<ChangeId>) -> ChangeBegan {

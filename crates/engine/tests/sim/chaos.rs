@@ -48,6 +48,11 @@ impl Chaos {
         *self.odds.lock().unwrap() = Odds::default();
     }
 
+    /// Things go wrong again.
+    pub(crate) fn resume(&self, odds: Odds) {
+        *self.odds.lock().unwrap() = odds;
+    }
+
     /// A new process takes over.
     pub(crate) fn revive(&self) {
         self.dead.store(false, Ordering::SeqCst);

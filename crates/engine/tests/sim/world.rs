@@ -28,6 +28,9 @@ const BOOT: Duration = Duration::from_secs(3);
 const TAKE: Duration = Duration::from_secs(1);
 const SCRIPT: Duration = Duration::from_secs(2);
 
+/// A look shows at least what there was when another one was made half as long ago.
+const LAG: Duration = Duration::from_secs(4);
+
 /// What every script prints.
 pub(crate) const PRINTED: &[u8] = b"hello\n";
 
@@ -68,6 +71,12 @@ pub(crate) struct SimRun {
     pub(crate) starts: u32,
     pub(crate) started: Option<Instant>,
     pub(crate) cancelled: bool,
+}
+
+impl SimRun {
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.cancelled && self.started.is_some_and(|since| since.elapsed() < SCRIPT)
+    }
 }
 
 impl World {
@@ -186,18 +195,17 @@ impl Compute for World {
         self.launches
     }
 
+    fn lag(&self) -> Duration {
+        if self.launches { LAG } else { Duration::ZERO }
+    }
+
     async fn look(&self) -> Result<BTreeMap<HostId, InstanceSeen>, LookError> {
         self.chaos.step().await;
         let now = self.shown();
         let mut world = self.lock();
         world.past.push((Instant::now(), now.clone()));
-        // Eventually consistent: for a moment a look may show what an earlier one showed.
-        let stale = world
-            .past
-            .iter()
-            .rev()
-            .find(|(when, _)| when.elapsed() >= Duration::from_secs(2))
-            .map(|(_, seen)| seen.clone());
+        // Eventually consistent: a look may show what an earlier one showed.
+        let stale = world.past.iter().rev().find(|(when, _)| when.elapsed() >= LAG / 2).map(|(_, seen)| seen.clone());
         Ok(if self.launches && self.chaos.is_stale() { stale.unwrap_or_default() } else { now })
     }
 
