@@ -50,17 +50,18 @@ impl Host {
     }
 }
 
-/// Running hosts; dropping them ends them and all that runs on them.
+/// Running hosts; dropping them ends them and all that runs on them, and removes their homes.
 #[derive(Debug)]
 pub(crate) struct Fleet {
     pub(crate) hosts: Vec<Host>,
     keeper: Child,
+    folder: PathBuf,
 }
 
 impl Fleet {
     /// Starts so many hosts, which let in whoever has `public`. Their folders are beneath `folder`.
     pub(crate) fn start(count: usize, public: &str, folder: &Path, account: &Account, stop: &Stop) -> io::Result<Self> {
-        let _ = fs::remove_dir_all(folder);
+        remove(folder)?;
         // sshd insists on it, and a package may not have made it yet.
         fs::create_dir_all("/run/sshd")?;
         let mut hosts = Vec::new();
@@ -71,7 +72,7 @@ impl Fleet {
         let log = File::create(folder.with_extension("log"))?;
         let keeper =
             Command::new(SELF).arg(KEEPER).arg(folder).stdin(Stdio::piped()).stderr(log).process_group(0).spawn()?;
-        let fleet = Self { hosts, keeper };
+        let fleet = Self { hosts, keeper, folder: folder.to_owned() };
         let start = Instant::now();
         for host in &fleet.hosts {
             while TcpStream::connect(host.socket()).is_err() {
@@ -112,6 +113,7 @@ impl Drop for Fleet {
     fn drop(&mut self) {
         drop(self.keeper.stdin.take());
         let _ = self.keeper.wait();
+        let _ = remove(&self.folder);
     }
 }
 

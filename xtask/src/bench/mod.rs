@@ -94,10 +94,11 @@ fn measure(repo: &Repo, options: &Options) -> io::Result<()> {
     if options.install_peers {
         return peers::install(&peers_folder);
     }
+    let scenarios = Scenario::chosen(&options.scenarios);
     let account = Account::make()?;
     let airlift = match &options.airlift {
         Some(path) => path.canonicalize()?,
-        None => build(repo)?,
+        None => build(repo, scenarios.contains(&Scenario::Profile))?,
     };
     let bench = Bench {
         repo,
@@ -118,7 +119,7 @@ fn measure(repo: &Repo, options: &Options) -> io::Result<()> {
         versions: [surroundings::airlift(&bench.airlift)].into_iter().chain(peers::versions(&peers_folder)).collect(),
         sections: Vec::new(),
     };
-    for scenario in Scenario::chosen(&options.scenarios) {
+    for scenario in scenarios {
         eprintln!("{}", scenario.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default());
         let section = scenario.measure(&bench)?;
         show(&section);
@@ -133,9 +134,14 @@ fn measure(repo: &Repo, options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-/// Builds the airlift that is shipped.
-fn build(repo: &Repo) -> io::Result<PathBuf> {
-    let built = repo.cargo().args(["build", "--release", "--package", "airlift"]).status()?;
+/// Builds the airlift that is shipped, or, where functions shall have names, the same before they are taken out.
+fn build(repo: &Repo, symbols: bool) -> io::Result<PathBuf> {
+    let mut cargo = repo.cargo();
+    cargo.args(["rustc", "--release", "--package", "airlift", "--bin", "airlift"]);
+    if symbols {
+        cargo.args(["--", "-C", "strip=none"]);
+    }
+    let built = cargo.status()?;
     if !built.success() {
         return Err(io::Error::other("airlift does not build"));
     }

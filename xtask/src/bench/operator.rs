@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use super::account::USER;
 use super::fleet::{Host, PORT, new_key, remove};
 
-/// The operator's folder.
+/// The operator; dropping it removes its folder.
 #[derive(Debug)]
 pub(crate) struct Operator {
     folder: PathBuf,
@@ -100,6 +100,12 @@ LogLevel ERROR
             key = self.key().display(),
             known = self.known_hosts().display(),
         )
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = remove(&self.folder);
     }
 }
 

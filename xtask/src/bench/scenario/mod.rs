@@ -6,6 +6,7 @@ mod events;
 mod exec;
 mod file;
 mod one_byte;
+mod profile;
 mod push_run;
 mod scale;
 mod small_files;
@@ -49,14 +50,16 @@ pub(crate) enum Scenario {
     Events,
     /// `--version`
     Version,
+    /// Where the time goes (only where it is asked for: it builds airlift with symbols, and needs perf)
+    Profile,
     /// A cold build (only where it is asked for: it takes minutes)
     Build,
 }
 
 impl Scenario {
-    /// Takes long and says little about a change: only where it is asked for.
+    /// Only where it is asked for.
     fn is_on_demand(self) -> bool {
-        self == Self::Build
+        matches!(self, Self::Profile | Self::Build)
     }
 
     /// Those that were asked for, in order; by default all but the long ones.
@@ -77,6 +80,7 @@ impl Scenario {
             Self::Status => status::measure(bench),
             Self::Events => events::measure(bench),
             Self::Version => version::measure(bench),
+            Self::Profile => profile::measure(bench),
             Self::Build => build::measure(bench),
         }
     }
