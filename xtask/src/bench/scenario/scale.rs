@@ -8,7 +8,7 @@ use crate::bench::fleet::PORT;
 use crate::bench::ours::Ours;
 use crate::bench::peers::Peer;
 use crate::bench::race::race;
-use crate::bench::report::{Goal, Row, Section, figure, megabytes, named};
+use crate::bench::report::{Goal, Row, Section, figure, least, megabytes, named};
 use crate::bench::site::Bench;
 
 /// Hosts, in hundredths of those that the bench was asked for: with 100 of them, 50 to 500.
@@ -22,7 +22,7 @@ pub(super) fn measure(bench: &Bench<'_>) -> io::Result<Section> {
     let most = sizes[sizes.len() - 1];
     let site = bench.site(most)?;
     let peers: Vec<Peer> = PEERS.into_iter().filter(|peer| bench.peers.contains(peer)).collect();
-    let mut rows = Vec::new();
+    let (mut rows, mut notes) = (Vec::new(), Vec::new());
     for size in sizes {
         let hosts = &site.fleet.hosts[..size];
         let crew = bench.crew(&site, size)?;
@@ -30,6 +30,7 @@ pub(super) fn measure(bench: &Bench<'_>) -> io::Result<Section> {
         site.fleet.wipe()?;
         ours.list(hosts, PORT, "")?;
         let mut measured = race(bench, site.meters(), contenders(&peers, &ours, &crew))?;
+        notes.extend(distance(&measured, size));
         for row in &mut measured {
             row.name = on(&row.name, size);
         }
@@ -45,9 +46,8 @@ pub(super) fn measure(bench: &Bench<'_>) -> io::Result<Section> {
         scenario: "scale".to_owned(),
         title: format!("`hostname` on {} to {most} hosts", sizes[0]),
         method: format!(
-            "As with `exec`, {} at once. *Hosts' CPU* is what sshd and what it started spent for the same command: the \
-             operator and the hosts share this machine's cores, so that it is the part of the wall time that no operator can \
-             save.",
+            "As with `exec`, {} at once. Operator and hosts share this machine's cores: what sshd costs is the part of \
+             the wall time that no operator can save.",
             bench.fan_out
         ),
         goals: vec![
@@ -70,8 +70,8 @@ pub(super) fn measure(bench: &Bench<'_>) -> io::Result<Section> {
                 "×",
             ),
         ],
-        notes: rows.iter().filter_map(share).collect(),
         rows,
+        notes,
     })
 }
 
@@ -87,17 +87,20 @@ fn ratio(many: usize, few: usize) -> f64 {
     many as f64 / few as f64
 }
 
-/// How far a row is from what the hosts alone cost: all cores busy with nothing but sshd.
-fn share(row: &Row) -> Option<String> {
+/// How far airlift is from what sshd alone costs: from all cores busy with nothing but the leanest sessions that anybody
+/// had with as many hosts.
+fn distance(rows: &[Row], size: usize) -> Option<String> {
+    let ours = named(rows, AIRLIFT)?;
+    let sshd = least(rows, |_| true, |row| row.hosts_cpu_s)?.hosts_cpu_s?;
     let cores = std::thread::available_parallelism().ok()?.get();
-    let floor = row.hosts_cpu_s? / ratio(cores, 1);
-    let (wall, cpu) = (row.wall_s?, row.cpu_s?);
-    let of_all = cpu / (cpu + row.hosts_cpu_s?) * 100.0;
+    let floor = sshd / ratio(cores, 1);
     Some(format!(
-        "{}: the hosts alone would keep {cores} cores busy for {} s; it took {} × that. Of all CPU time the operator had {} %.",
-        row.name,
+        "{size} hosts: sshd by itself costs {} s of CPU, {} s on {cores} cores. airlift took {} × that; of its CPU time {} s \
+         were the operator's, {} s the hosts'.",
+        figure(sshd),
         figure(floor),
-        figure(wall / floor),
-        figure(of_all)
+        figure(ours.wall_s? / floor),
+        figure(ours.cpu_s?),
+        figure(ours.hosts_cpu_s?)
     ))
 }
