@@ -3,6 +3,7 @@
 //! Nothing here is shipped. Commands are started without standard input, so that none of them ever waits for an answer.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a development tool talks to its caller's terminal")]
 
+mod bench;
 mod cargo;
 mod check;
 mod links;
@@ -14,6 +15,7 @@ mod steps;
 mod tally;
 mod test;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -42,12 +44,44 @@ enum Command {
         #[arg(value_enum, hide_default_value = true)]
         steps: Vec<Step>,
     },
+    /// Measure airlift beside other tools
+    ///
+    /// Hosts are OpenSSH servers on loopback addresses, each with a home of its own; contenders take turns; figures are
+    /// medians. It needs root, and a machine that has nothing else to do. It writes beneath target/bench only, and makes
+    /// an account for as long as it runs.
+    #[command(
+        after_help = "Examples:\n  cargo xtask bench --install-peers\n  cargo xtask bench exec push-run\n  cargo xtask bench --write --json figures.json"
+    )]
+    Bench(bench::Options),
+    /// Measure one command; what `bench` calls for each of them
+    #[command(name = bench::measure::HELPER, hide = true)]
+    BenchOne {
+        /// Where the figures go.
+        told: PathBuf,
+        /// The command.
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
+    /// Keep the hosts of a bench
+    #[command(name = bench::keeper::KEEPER, hide = true)]
+    BenchHosts {
+        /// A folder with one folder for each host.
+        hosts: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
-    let Cli { command: Command::Check { steps } } = Cli::parse();
+    match Cli::parse().command {
+        Command::Check { steps } => in_checkout(|repo| check::run(repo, &steps)),
+        Command::Bench(options) => in_checkout(|repo| bench::run(repo, &options)),
+        Command::BenchOne { told, command } => bench::measure::helper(&told, &command),
+        Command::BenchHosts { hosts } => bench::keeper::keeper(&hosts),
+    }
+}
+
+fn in_checkout(run: impl FnOnce(&Repo) -> ExitCode) -> ExitCode {
     match Repo::find() {
-        Ok(repo) => check::run(&repo, &steps),
+        Ok(repo) => run(&repo),
         Err(error) => {
             eprintln!("xtask: {error}");
             ExitCode::FAILURE

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The checkout that `cargo xtask` was called in.
+#[derive(Debug)]
 pub(crate) struct Repo {
     root: PathBuf,
 }
