@@ -170,7 +170,7 @@ impl Operation {
 const POLL: Duration = Duration::from_millis(500);
 
 /// How long an instance that was told to end may still be shown.
-const ENDING: Duration = Duration::from_secs(600);
+const ENDING: Duration = Duration::from_mins(10);
 
 /// A host's part where the fleet's part ends its instance.
 fn instance_ends(seen: &HostSeen, history: &History, now: Moment) -> Next<Verdict> {
