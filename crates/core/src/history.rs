@@ -23,6 +23,8 @@ pub struct History {
     pub since: Moment,
     /// Everything done or attempted, in the log's order.
     pub acts: Vec<Act>,
+    /// The change is a run, and was cancelled.
+    pub cancelled: bool,
 }
 
 /// One recorded intent and what came of it.

@@ -210,6 +210,10 @@ impl Plan {
             if kind == Kind::LaunchInstance {
                 *counts.entry((Kind::TerminateInstance, host.clone())).or_default() += attempts - 1;
             }
+            // What is started may be cancelled.
+            if kind == Kind::StartRun {
+                *counts.entry((Kind::CancelRun, host.clone())).or_default() += attempts;
+            }
         }
         Envelope { lines: counts.into_iter().map(|((kind, host), most)| EnvelopeLine { kind, host, most }).collect() }
     }

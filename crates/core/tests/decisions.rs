@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use airlift_core::action::{Action, Kind, Outcome};
+use airlift_core::action::{Action, Kind, Outcome, StartRun};
 use airlift_core::decide::{Next, On, Verdict};
 use airlift_core::desired::{Desired, HostDesired, Limits, Origin, ReleaseDesired, SecretsDesired};
 use airlift_core::event::{Event, Phase, Record, Subject};
@@ -99,6 +99,40 @@ fn change(seen: &HostSeen, edit: impl FnOnce(&mut HostFacts)) -> HostSeen {
     seen
 }
 
+fn run() -> Run {
+    Run {
+        run: "r-0k3f9x2a".parse().unwrap(),
+        desired: desired(Origin::Listed),
+        hosts: BTreeSet::from([host()]),
+        script: "s".to_owned(),
+        files: 0,
+        payload: Digest::of(b"payload"),
+        as_user: None,
+        timeout_s: 60,
+        upload_timeout_s: 60,
+    }
+}
+
+#[test]
+fn a_cancelled_run_starts_nothing_and_ends_what_may_start_yet() {
+    let run = run();
+    let start = StartRun { host: host(), run: run.run.clone(), script: run.script.clone() };
+    let start = act(&start.into(), ActState::Unknown { at: NOW, sends: 0, message: None });
+    let cancelled = |acts| History { acts, cancelled: true, ..History::beginning(NOW) };
+    let next = |seen: &HostSeen, history: &History| Operation::Run(run.clone()).host_next(&host(), seen, history, NOW);
+
+    assert_eq!(next(&ready(), &cancelled(Vec::new())), Next::Done(Verdict::Cancelled));
+    assert_eq!(next(&running(), &cancelled(Vec::new())), Next::Done(Verdict::Cancelled), "it need not be reached");
+
+    let token = || "r-0k3f9x2a".parse().unwrap();
+    for seen in [RunSeen::Staged { token: token() }, RunSeen::Running { token: token() }] {
+        let seen = change(&ready(), |facts| drop(facts.runs.insert(run.run.clone(), seen)));
+        assert_eq!(kinds(&next(&seen, &cancelled(vec![start.clone()]))), [Kind::CancelRun]);
+    }
+    let envelope = plan(&Operation::Run(run.clone()), &BTreeMap::from([(host(), ready())]), NOW).unwrap().envelope();
+    assert!(envelope.most(Kind::CancelRun, &host()) > 0, "a run may be cancelled inside its plan");
+}
+
 #[test]
 fn a_host_is_made_ready_one_step_at_a_time_and_what_is_done_is_skipped() {
     let up = up();
@@ -188,18 +222,8 @@ fn a_refused_login_is_final_and_a_silent_host_is_given_up_at_its_limit() {
 
 #[test]
 fn a_run_that_was_started_is_never_staged_again() {
-    let run: RunId = "r-test".parse().unwrap();
-    let operation = Operation::Run(Run {
-        run: run.clone(),
-        desired: desired(Origin::Listed),
-        hosts: BTreeSet::from([host()]),
-        script: "a.sh".to_owned(),
-        files: 0,
-        payload: Digest::of(b""),
-        as_user: None,
-        timeout_s: 60,
-        upload_timeout_s: 60,
-    });
+    let operation = Operation::Run(run());
+    let run = run().run;
     assert_eq!(kinds(&next(&operation, &ready())), [Kind::StageRun]);
     let staged = change(&ready(), |facts| {
         facts.runs.insert(run.clone(), RunSeen::Staged { token: "t".parse().unwrap() });

@@ -156,9 +156,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Records the beginning of a change, and the end of those unfinished ones whose place it takes.
+    /// Records the beginning of a change, the end of those unfinished ones whose place it takes, and that the run which it
+    /// cancels is cancelled.
     pub async fn begin(&self, begin: Begin) -> Result<Change, Halt> {
         let superseded = self.superseded_by(&begin.operation).await?;
+        let cancelled = self.cancelled_by(&begin.operation).await?;
         let id = begin.id.clone();
         let began = self.began(begin, Mode::Apply, superseded.clone());
         let mut entries: Vec<Entry> = superseded
@@ -174,6 +176,11 @@ impl Engine {
             subject: Subject::Fleet,
             event: Event::ChangeBegan(Box::new(began.clone())),
         });
+        entries.extend(cancelled.map(|run| Entry {
+            change: run,
+            subject: Subject::Fleet,
+            event: Event::RunCancelled { by: id.clone() },
+        }));
         self.record(entries).await?;
         let mut change = Change::new(id, began);
         change.fleet.since = self.clock.now();
@@ -201,6 +208,7 @@ impl Engine {
             envelope: Arc::new(change.began.envelope),
             pins: Arc::new(Mutex::new(self.pins().await?)),
             gate: Arc::new(Semaphore::new(self.concurrency.max(1))),
+            cancelled: change.cancelled,
             stop: stop.child_token(),
         };
         driver.run(change.fleet, change.hosts).await
@@ -243,6 +251,13 @@ impl Engine {
             .map(|row| row.change)
             .collect())
     }
+
+    /// The change of the run that `operation` cancels, while that has not ended.
+    async fn cancelled_by(&self, operation: &Operation) -> Result<Option<ChangeId>, Halt> {
+        let Operation::Cancel(cancel) = operation else { return Ok(None) };
+        let row = self.log.run(&cancel.run).await?;
+        Ok(row.filter(|row| row.ended.is_none()).map(|row| row.change))
+    }
 }
 
 /// One change under way: what its tasks share.
@@ -254,6 +269,7 @@ struct Driver {
     envelope: Arc<Envelope>,
     pins: Arc<Mutex<BTreeMap<HostId, Pins>>>,
     gate: Arc<Semaphore>,
+    cancelled: bool,
     stop: CancellationToken,
 }
 

@@ -200,6 +200,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (operation(), any::<bool>())
             .prop_map(|(operation, dry)| began(operation, if dry { Mode::DryRun } else { Mode::Apply })),
         1 => Just(Event::ChangeResumed { actor: actor() }),
+        1 => (1..5u32).prop_map(|by| Event::RunCancelled { by: change(by) }),
         6 => action().prop_map(intended),
         6 => (1..40u64, outcome()).prop_map(|(intent, outcome)| Event::Succeeded { intent, outcome }),
         1 => (1..40u64, "[a-z \"é]{0,12}").prop_map(|(intent, message)| Event::Failed {
