@@ -31,7 +31,8 @@ Exit codes:
     5  refused, or there is nothing to resume, attach to or cancel
     6  another airlift is at work on the same fleet or host
    10  plan --exit-code: there would be changes
-  130  stopped by Ctrl-C";
+  130  stopped by Ctrl-C
+ssh ends with the status of what it ran on the host.";
 
 /// What applies to every command.
 #[derive(Debug, Clone, Args)]
@@ -137,6 +138,9 @@ pub enum Command {
     #[command(after_help = "Example:\n  airlift push --host web/1 --dry-run")]
     Push(Push),
     /// Open a verified session on a host
+    ///
+    /// Ends with the status of the shell or the command: 128 and the signal's number where a signal ended it, 1 where no session could
+    /// be had.
     #[command(after_help = "Example:\n  airlift ssh web/3\n  airlift ssh web/3 -- uptime")]
     Ssh(Ssh),
     /// Terminate what airlift launched; clear what it put on listed machines
