@@ -138,10 +138,9 @@ pub enum Command {
     #[command(after_help = "Example:\n  airlift push --host web/1 --dry-run")]
     Push(Push),
     /// Open a verified session on a host
-    ///
-    /// Ends with the status of the shell or the command: 128 and the signal's number where a signal ended it, 1 where no session could
-    /// be had.
-    #[command(after_help = "Example:\n  airlift ssh web/3\n  airlift ssh web/3 -- uptime")]
+    #[command(after_help = "Example:\n  airlift ssh web/3\n  airlift ssh web/3 -- uptime\n\n\
+        Ends with the status of the shell or the command: 128 and the signal's number where a signal\n\
+        ended it, 1 where no session could be had.")]
     Ssh(Ssh),
     /// Terminate what airlift launched; clear what it put on listed machines
     ///
