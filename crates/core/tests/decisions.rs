@@ -134,6 +134,28 @@ fn a_cancelled_run_starts_nothing_and_ends_what_may_start_yet() {
 }
 
 #[test]
+fn a_plan_says_which_hosts_it_did_not_see_and_names_the_most_for_them() {
+    let mut desired = desired(Origin::Listed);
+    desired.secrets = SecretsDesired::default();
+    let push = Operation::Push(Push { desired, hosts: BTreeSet::from([host()]) });
+    let login = Login::Unreachable("no route".to_owned());
+    let silent = HostSeen { login, pins: Pins::default(), ..running() };
+    let blind = plan(&push, &BTreeMap::from([(host(), silent)]), NOW).unwrap();
+    assert_eq!(blind.unseen, BTreeMap::from([(host(), "no route".to_owned())]));
+    assert_eq!(blind.verdicts, BTreeMap::from([(host(), Verdict::SUCCEEDED)]));
+
+    // It may turn out to hold secrets of an earlier day, which the config does not name any more.
+    let envelope = blind.envelope();
+    let holding = change(&ready(), |facts| facts.current = None);
+    let seen = plan(&push, &BTreeMap::from([(host(), holding)]), NOW).unwrap();
+    assert_eq!(seen.verdicts, BTreeMap::from([(host(), Verdict::SUCCEEDED)]));
+    assert_eq!(seen.actions[0].kind(), Kind::PlaceSecrets);
+    for action in seen.actions {
+        assert!(envelope.most(action.kind(), &host()) > 0, "{:?} is outside of the plan", action.kind());
+    }
+}
+
+#[test]
 fn a_host_is_made_ready_one_step_at_a_time_and_what_is_done_is_skipped() {
     let up = up();
     assert_eq!(next(&up, &ready()), Next::Done(Verdict::SUCCEEDED));
