@@ -39,7 +39,7 @@ fn a_plan_says_once_what_is_done_to_many() {
 fn a_plan_marks_what_destroys_and_what_would_not_go_well() {
     let mut plan = up(40);
     plan.actions.retain(|action| *action.host() != host(7));
-    plan.actions.push(TerminateInstance { host: host(41) }.into());
+    plan.actions.push(TerminateInstance { host: host(41), lost: false }.into());
     plan.actions.push(RemoveAirlift { host: "on".parse().unwrap(), fleet: "hello-3f9a".parse().unwrap() }.into());
     let message = "it belongs to the fleet other".to_owned();
     plan.verdicts.insert(host(7), Verdict::Refused { message });

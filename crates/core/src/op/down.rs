@@ -56,7 +56,7 @@ impl Down {
         let mut turns = Turns::default();
         for host in self.hosts.keys().filter(|host| self.is_launched(host)) {
             if seen.instances.contains_key(host) {
-                turns.take(TerminateInstance { host: host.clone() }.into(), history, now);
+                turns.take(TerminateInstance { host: host.clone(), lost: false }.into(), history, now);
             }
         }
         turns.next("instances to end", now)

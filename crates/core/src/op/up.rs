@@ -37,14 +37,14 @@ impl Up {
                 }
                 // What stopped cannot be trusted to hold anything: it is ended, and launched anew.
                 Some(instance) if instance.state == InstanceState::Stopped => {
-                    turns.take(TerminateInstance { host: host.clone() }.into(), history, now);
+                    turns.take(TerminateInstance { host: host.clone(), lost: true }.into(), history, now);
                 }
                 Some(_) => {}
                 None => turns.take(launch.into(), history, now),
             }
         }
         for host in seen.instances.keys().filter(|host| !self.desired.hosts.contains_key(*host)) {
-            turns.take(TerminateInstance { host: host.clone() }.into(), history, now);
+            turns.take(TerminateInstance { host: host.clone(), lost: false }.into(), history, now);
         }
         turns.next("instances to come up", now)
     }

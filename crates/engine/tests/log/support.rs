@@ -239,7 +239,7 @@ fn action() -> impl Strategy<Value = Action> {
         let host = host(number);
         match kind {
             0 => LaunchInstance { host, max_lifetime_s: 60 }.into(),
-            1 => TerminateInstance { host }.into(),
+            1 => TerminateInstance { host, lost: false }.into(),
             2 => SwitchRelease { host, to: Some(release(other)), from: None }.into(),
             3 => RemoveAirlift { host, fleet: "hello-3f9a".parse().unwrap() }.into(),
             4 => StartRun { host, run: run_id(other), script: script() }.into(),
