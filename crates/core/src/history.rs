@@ -126,6 +126,12 @@ impl History {
         self.acts.iter().any(|act| act.action.kind() == kind && matches!(act.state, ActState::Succeeded { .. }))
     }
 
+    /// This very action was the last of its kind, and is not known to have succeeded.
+    pub fn is_unfinished(&self, action: &Action) -> bool {
+        let last = self.last(action.kind()).filter(|act| act.action == *action);
+        last.is_some_and(|act| !matches!(act.state, ActState::Succeeded { .. }))
+    }
+
     /// An act of this kind on this host is under way, or its outcome is not known.
     pub fn is_open(&self, kind: Kind, host: &HostId) -> bool {
         self.position(kind, host)

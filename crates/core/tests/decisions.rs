@@ -5,13 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use airlift_core::action::{Action, Kind, Outcome, StartRun};
+use airlift_core::action::{Action, Kind, Left, Outcome, StartRun, SwitchRelease};
 use airlift_core::decide::{Next, On, Verdict};
 use airlift_core::desired::{Desired, HostDesired, Limits, Origin, ReleaseDesired, SecretsDesired};
 use airlift_core::event::{Event, Phase, Record, Subject};
 use airlift_core::history::{Act, ActState, Failure, FailureClass, History, Turn};
 use airlift_core::id::{ChangeId, Digest, HostId, RunId};
-use airlift_core::op::{Operation, Push, Run, Up, undo};
+use airlift_core::op::{Operation, Push, Run, Undo, UndoStep, Up, undo};
 use airlift_core::plan::plan;
 use airlift_core::seen::{
     Address, Exit, HostFacts, HostSeen, Id, InstanceSeen, InstanceState, Login, Output, Pins, RunEnd, RunSeen, Watcher,
@@ -358,4 +358,28 @@ fn a_listed_machine_that_does_not_answer_is_in_no_phase_that_anybody_knows() {
     let up = Operation::Up(Up { desired: desired(Origin::Listed) });
     assert_eq!(up.phase(&host(), &running()), None);
     assert_eq!(up.phase(&host(), &ready()), Some(Phase::Ready));
+}
+
+#[test]
+fn a_switch_back_whose_end_is_not_known_is_made_again_though_its_release_is_current() {
+    let (old, new) = (Digest::of(b"old"), release());
+    let switch: Action = SwitchRelease { host: host(), to: Some(old), from: Some(new) }.into();
+    let step = UndoStep { action: switch.clone(), left: Left::Release { release: Some(new) } };
+    let undo = Operation::Undo(Undo {
+        of: "c-test".parse().unwrap(),
+        hosts: BTreeMap::from([(host(), vec![step])]),
+        program: Digest::of(b"host.sh"),
+        reach_s: 30,
+    });
+    let back = change(&ready(), |facts| facts.current = Some(old));
+    let next = |acts| undo.host_next(&host(), &back, &History { acts, ..History::beginning(NOW) }, NOW);
+    assert_eq!(next(Vec::new()), Next::Done(Verdict::SUCCEEDED));
+    let done = ActState::Succeeded { at: NOW, outcome: Outcome::Done };
+    assert_eq!(next(vec![act(&switch, done)]), Next::Done(Verdict::SUCCEEDED));
+    // The services of the release may not have been restarted.
+    let unknown = ActState::Unknown { at: NOW, sends: 0, message: None };
+    assert_eq!(kinds(&next(vec![act(&switch, unknown)])), [Kind::SwitchRelease]);
+    let failure = Failure { class: FailureClass::Definite, message: "web.service did not start".to_owned() };
+    let failed = next(vec![act(&switch, ActState::Failed { at: NOW, failure })]);
+    assert!(matches!(failed, Next::Done(Verdict::Failed { .. })), "{failed:?}");
 }

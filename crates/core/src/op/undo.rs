@@ -160,6 +160,8 @@ impl Undo {
         }
         for step in steps {
             match present(step, seen) {
+                // What it took with it (services of the release) is not known to have come about.
+                Present::Back if history.is_unfinished(&step.action) => return history.take(step.action.clone(), now),
                 Present::Back => {}
                 Present::AsLeft => return history.take(step.action.clone(), now),
                 Present::Different(difference) => {
