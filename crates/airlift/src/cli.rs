@@ -255,7 +255,7 @@ pub struct Run {
     /// A variable of the script's environment; may be repeated.
     #[arg(short, long = "env", value_name = "NAME=VALUE")]
     pub env: Vec<String>,
-    /// The user to run as; the session's user where not given.
+    /// The user to run as, without the secrets; the session's user where not given.
     #[arg(long = "as", value_name = "USER")]
     pub as_user: Option<String>,
     /// Send no files, even where ./files is there.
