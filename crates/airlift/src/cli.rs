@@ -31,7 +31,8 @@ Exit codes:
     5  refused, or there is nothing to resume, attach to or cancel
     6  another airlift is at work on the same fleet or host
    10  plan --exit-code: there would be changes
-  130  stopped by Ctrl-C";
+  130  stopped by Ctrl-C
+ssh ends with the status of what it ran on the host.";
 
 /// What applies to every command.
 #[derive(Debug, Clone, Args)]
@@ -137,7 +138,9 @@ pub enum Command {
     #[command(after_help = "Example:\n  airlift push --host web/1 --dry-run")]
     Push(Push),
     /// Open a verified session on a host
-    #[command(after_help = "Example:\n  airlift ssh web/3\n  airlift ssh web/3 -- uptime")]
+    #[command(after_help = "Example:\n  airlift ssh web/3\n  airlift ssh web/3 -- uptime\n\n\
+        Ends with the status of the shell or the command: 128 and the signal's number where a signal\n\
+        ended it, 1 where no session could be had.")]
     Ssh(Ssh),
     /// Terminate what airlift launched; clear what it put on listed machines
     ///
@@ -252,7 +255,7 @@ pub struct Run {
     /// A variable of the script's environment; may be repeated.
     #[arg(short, long = "env", value_name = "NAME=VALUE")]
     pub env: Vec<String>,
-    /// The user to run as; the session's user where not given.
+    /// The user to run as, without the secrets; the session's user where not given.
     #[arg(long = "as", value_name = "USER")]
     pub as_user: Option<String>,
     /// Send no files, even where ./files is there.

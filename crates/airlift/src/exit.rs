@@ -23,6 +23,8 @@ pub enum Exit {
     Changes,
     /// Stopped by the operator.
     Stopped,
+    /// `ssh`: what the command, or the shell, on the host ended with. Not 0, which is [`Self::Success`].
+    Remote(u8),
 }
 
 impl Exit {
@@ -38,6 +40,7 @@ impl Exit {
             Self::Locked => 6,
             Self::Changes => 10,
             Self::Stopped => 130,
+            Self::Remote(code) => code,
         }
     }
 

@@ -235,10 +235,13 @@ fn nothing_is_done_in_safe_mode(sandbox: &Sandbox, run: &str) {
     let session = safely(&["ssh", "web/1", "--", "touch", "here"]);
     assert_eq!(session.code, Some(5), "{}", session.stderr);
     assert!(session.stderr.contains("SAFE_MODE"), "{}", session.stderr);
+    let rebuilt = safely(&["audit", "rebuild"]);
+    assert_eq!(rebuilt.code, Some(5), "{}", rebuilt.stderr);
+    assert!(rebuilt.stderr.contains("SAFE_MODE"), "{}", rebuilt.stderr);
     assert_eq!(records(sandbox), before);
     let attached = safely(&["attach", run]);
     assert_eq!(attached.code, Some(0), "{}", attached.stderr);
-    world.assert_is(&World::of(sandbox), "attach and ssh in SAFE_MODE");
+    world.assert_is(&World::of(sandbox), "ssh, audit rebuild and attach in SAFE_MODE");
     assert_eq!(records(sandbox)[before.len()]["event"]["mode"], "dry_run");
     let unclear = Ran::from(sandbox.command(&["status"]).env("SAFE_MODE", "maybe").output().unwrap());
     assert_eq!(unclear.code, Some(2), "what is neither on nor off is not guessed: {}", unclear.stderr);

@@ -22,6 +22,8 @@ mod refusing;
 mod relay;
 #[path = "hosts/running.rs"]
 mod running;
+#[path = "hosts/sessions.rs"]
+mod sessions;
 #[path = "hosts/slowest.rs"]
 mod slowest;
 #[path = "../../hosts/tests/support/sshd.rs"]

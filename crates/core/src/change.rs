@@ -23,6 +23,8 @@ pub struct Change {
     pub fleet: History,
     /// The past of each host.
     pub hosts: BTreeMap<HostId, HostPast>,
+    /// It is a run, and was cancelled.
+    pub cancelled: bool,
     /// How it ended, if it did.
     pub end: Option<ChangeEnd>,
 }
@@ -41,7 +43,7 @@ pub struct HostPast {
 impl Change {
     /// The change that begins with `began`.
     pub fn new(id: ChangeId, began: ChangeBegan) -> Self {
-        Self { id, began, fleet: History::default(), hosts: BTreeMap::new(), end: None }
+        Self { id, began, fleet: History::default(), hosts: BTreeMap::new(), cancelled: false, end: None }
     }
 
     /// Reads a change back from its records, as a process does that did not live through it: what it finds intended and
@@ -66,6 +68,7 @@ impl Change {
     pub fn apply(&mut self, record: &Record, now: Moment) {
         match (&record.subject, &record.event) {
             (_, Event::ChangeEnded { end }) => self.end = Some(end.clone()),
+            (_, Event::RunCancelled { .. }) => self.cancelled = true,
             (Subject::Host(host), event) => {
                 let past = self.hosts.entry(host.clone()).or_default();
                 match event {
@@ -86,7 +89,7 @@ impl Change {
 impl History {
     /// An empty past that begins now.
     pub fn beginning(now: Moment) -> Self {
-        Self { since: now, acts: Vec::new() }
+        Self { since: now, ..Self::default() }
     }
 
     /// Folds one record of this subject; records of other matters change nothing.
@@ -123,6 +126,11 @@ impl History {
         self.acts.iter().rev().find(|act| {
             act.action.kind() == kind && act.action.host() == host && matches!(act.state, ActState::Unknown { .. })
         })
+    }
+
+    /// An act of this kind was intended, whatever came of it.
+    pub fn has_intended(&self, kind: Kind) -> bool {
+        self.acts.iter().any(|act| act.action.kind() == kind)
     }
 
     /// How many intents of this kind were recorded for this host.

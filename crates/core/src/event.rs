@@ -92,6 +92,11 @@ pub enum Event {
         /// Who.
         actor: Actor,
     },
+    /// The run that this change is was cancelled: nothing more is started, and what goes on is ended.
+    RunCancelled {
+        /// The change that cancelled it.
+        by: ChangeId,
+    },
     /// An action will be carried out now.
     Intended {
         /// The action.

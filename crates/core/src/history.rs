@@ -23,6 +23,8 @@ pub struct History {
     pub since: Moment,
     /// Everything done or attempted, in the log's order.
     pub acts: Vec<Act>,
+    /// The change is a run, and was cancelled.
+    pub cancelled: bool,
 }
 
 /// One recorded intent and what came of it.
@@ -128,6 +130,12 @@ impl History {
     pub fn has_ended(&self, host: &HostId) -> bool {
         self.position(Kind::TerminateInstance, host)
             .is_some_and(|at| matches!(self.acts[at].state, ActState::Succeeded { .. }))
+    }
+
+    /// This very action was the last of its kind, and is not known to have succeeded.
+    pub fn is_unfinished(&self, action: &Action) -> bool {
+        let last = self.last(action.kind()).filter(|act| act.action == *action);
+        last.is_some_and(|act| !matches!(act.state, ActState::Succeeded { .. }))
     }
 
     /// An act of this kind on this host is under way, or its outcome is not known.

@@ -20,12 +20,15 @@ use crate::time::Moment;
 const STEP_LIMIT: usize = 64;
 
 /// What an operation would do to the world that was seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Plan {
     /// The actions: the fleet's first, then host by host, each in its order.
     pub actions: Vec<Action>,
     /// How each host is expected to come out.
     pub verdicts: BTreeMap<HostId, Verdict>,
+    /// The hosts that should answer and did not, and why: of what they need, the plan names the most.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unseen: BTreeMap<HostId, String>,
 }
 
 /// What an execution may do at most.
@@ -61,7 +64,7 @@ pub struct Endless {
 /// Unrolls `operation` against `world`, what a look showed of each host.
 pub fn plan(operation: &Operation, world: &BTreeMap<HostId, HostSeen>, now: Moment) -> Result<Plan, Endless> {
     let mut world = world.clone();
-    let mut plan = Plan { actions: Vec::new(), verdicts: BTreeMap::new() };
+    let mut plan = Plan { unseen: unseen(operation, &world), ..Plan::default() };
     unroll_fleet(operation, &mut world, now, &mut plan)?;
     for host in operation.hosts() {
         if !plan.verdicts.contains_key(&host) {
@@ -70,6 +73,20 @@ pub fn plan(operation: &Operation, world: &BTreeMap<HostId, HostSeen>, now: Mome
         }
     }
     Ok(plan)
+}
+
+/// The hosts whose looks showed nothing though there is something to look at.
+fn unseen(operation: &Operation, world: &BTreeMap<HostId, HostSeen>) -> BTreeMap<HostId, String> {
+    let reason = |host: &HostId| match &world.get(host)?.login {
+        Login::Unreachable(reason) => Some(reason.clone()),
+        Login::NotTried | Login::Refused(_) | Login::In(_) => None,
+    };
+    operation
+        .hosts()
+        .into_iter()
+        .filter_map(|host| Some((reason(&host)?, host)))
+        .map(|(why, host)| (host, why))
+        .collect()
 }
 
 fn unroll_fleet(
@@ -209,6 +226,10 @@ impl Plan {
             // What a failed launch left behind is ended before the next attempt: a replacement, inside the plan.
             if kind == Kind::LaunchInstance {
                 *counts.entry((Kind::TerminateInstance, host.clone())).or_default() += attempts - 1;
+            }
+            // What is started may be cancelled.
+            if kind == Kind::StartRun {
+                *counts.entry((Kind::CancelRun, host.clone())).or_default() += attempts;
             }
         }
         Envelope { lines: counts.into_iter().map(|((kind, host), most)| EnvelopeLine { kind, host, most }).collect() }

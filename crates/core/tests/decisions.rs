@@ -5,13 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use airlift_core::action::{Action, Kind, Outcome};
+use airlift_core::action::{Action, Kind, Left, Outcome, StartRun, SwitchRelease};
 use airlift_core::decide::{Next, On, Verdict};
 use airlift_core::desired::{Desired, HostDesired, Limits, Origin, ReleaseDesired, SecretsDesired};
 use airlift_core::event::{Event, Phase, Record, Subject};
 use airlift_core::history::{Act, ActState, Failure, FailureClass, History, Turn};
 use airlift_core::id::{ChangeId, Digest, HostId, RunId};
-use airlift_core::op::{Operation, Push, Run, Up, undo};
+use airlift_core::op::{Operation, Push, Run, Undo, UndoStep, Up, undo};
 use airlift_core::plan::plan;
 use airlift_core::seen::{
     Address, Exit, HostFacts, HostSeen, Id, InstanceSeen, InstanceState, Login, Output, Pins, RunEnd, RunSeen, Watcher,
@@ -97,6 +97,62 @@ fn change(seen: &HostSeen, edit: impl FnOnce(&mut HostFacts)) -> HostSeen {
     let mut seen = seen.clone();
     edit(seen.facts_mut().unwrap());
     seen
+}
+
+fn run() -> Run {
+    Run {
+        run: "r-0k3f9x2a".parse().unwrap(),
+        desired: desired(Origin::Listed),
+        hosts: BTreeSet::from([host()]),
+        script: "s".to_owned(),
+        files: 0,
+        payload: Digest::of(b"payload"),
+        as_user: None,
+        timeout_s: 60,
+        upload_timeout_s: 60,
+    }
+}
+
+#[test]
+fn a_cancelled_run_starts_nothing_and_ends_what_may_start_yet() {
+    let run = run();
+    let start = StartRun { host: host(), run: run.run.clone(), script: run.script.clone() };
+    let start = act(&start.into(), ActState::Unknown { at: NOW, sends: 0, message: None });
+    let cancelled = |acts| History { acts, cancelled: true, ..History::beginning(NOW) };
+    let next = |seen: &HostSeen, history: &History| Operation::Run(run.clone()).host_next(&host(), seen, history, NOW);
+
+    assert_eq!(next(&ready(), &cancelled(Vec::new())), Next::Done(Verdict::Cancelled));
+    assert_eq!(next(&running(), &cancelled(Vec::new())), Next::Done(Verdict::Cancelled), "it need not be reached");
+
+    let token = || "r-0k3f9x2a".parse().unwrap();
+    for seen in [RunSeen::Staged { token: token() }, RunSeen::Running { token: token() }] {
+        let seen = change(&ready(), |facts| drop(facts.runs.insert(run.run.clone(), seen)));
+        assert_eq!(kinds(&next(&seen, &cancelled(vec![start.clone()]))), [Kind::CancelRun]);
+    }
+    let envelope = plan(&Operation::Run(run.clone()), &BTreeMap::from([(host(), ready())]), NOW).unwrap().envelope();
+    assert!(envelope.most(Kind::CancelRun, &host()) > 0, "a run may be cancelled inside its plan");
+}
+
+#[test]
+fn a_plan_says_which_hosts_it_did_not_see_and_names_the_most_for_them() {
+    let mut desired = desired(Origin::Listed);
+    desired.secrets = SecretsDesired::default();
+    let push = Operation::Push(Push { desired, hosts: BTreeSet::from([host()]) });
+    let login = Login::Unreachable("no route".to_owned());
+    let silent = HostSeen { login, pins: Pins::default(), ..running() };
+    let blind = plan(&push, &BTreeMap::from([(host(), silent)]), NOW).unwrap();
+    assert_eq!(blind.unseen, BTreeMap::from([(host(), "no route".to_owned())]));
+    assert_eq!(blind.verdicts, BTreeMap::from([(host(), Verdict::SUCCEEDED)]));
+
+    // It may turn out to hold secrets of an earlier day, which the config does not name any more.
+    let envelope = blind.envelope();
+    let holding = change(&ready(), |facts| facts.current = None);
+    let seen = plan(&push, &BTreeMap::from([(host(), holding)]), NOW).unwrap();
+    assert_eq!(seen.verdicts, BTreeMap::from([(host(), Verdict::SUCCEEDED)]));
+    assert_eq!(seen.actions[0].kind(), Kind::PlaceSecrets);
+    for action in seen.actions {
+        assert!(envelope.most(action.kind(), &host()) > 0, "{:?} is outside of the plan", action.kind());
+    }
 }
 
 #[test]
@@ -188,18 +244,8 @@ fn a_refused_login_is_final_and_a_silent_host_is_given_up_at_its_limit() {
 
 #[test]
 fn a_run_that_was_started_is_never_staged_again() {
-    let run: RunId = "r-test".parse().unwrap();
-    let operation = Operation::Run(Run {
-        run: run.clone(),
-        desired: desired(Origin::Listed),
-        hosts: BTreeSet::from([host()]),
-        script: "a.sh".to_owned(),
-        files: 0,
-        payload: Digest::of(b""),
-        as_user: None,
-        timeout_s: 60,
-        upload_timeout_s: 60,
-    });
+    let operation = Operation::Run(run());
+    let run = run().run;
     assert_eq!(kinds(&next(&operation, &ready())), [Kind::StageRun]);
     let staged = change(&ready(), |facts| {
         facts.runs.insert(run.clone(), RunSeen::Staged { token: "t".parse().unwrap() });
@@ -312,4 +358,28 @@ fn a_listed_machine_that_does_not_answer_is_in_no_phase_that_anybody_knows() {
     let up = Operation::Up(Up { desired: desired(Origin::Listed) });
     assert_eq!(up.phase(&host(), &running()), None);
     assert_eq!(up.phase(&host(), &ready()), Some(Phase::Ready));
+}
+
+#[test]
+fn a_switch_back_whose_end_is_not_known_is_made_again_though_its_release_is_current() {
+    let (old, new) = (Digest::of(b"old"), release());
+    let switch: Action = SwitchRelease { host: host(), to: Some(old), from: Some(new) }.into();
+    let step = UndoStep { action: switch.clone(), left: Left::Release { release: Some(new) } };
+    let undo = Operation::Undo(Undo {
+        of: "c-test".parse().unwrap(),
+        hosts: BTreeMap::from([(host(), vec![step])]),
+        program: Digest::of(b"host.sh"),
+        reach_s: 30,
+    });
+    let back = change(&ready(), |facts| facts.current = Some(old));
+    let next = |acts| undo.host_next(&host(), &back, &History { acts, ..History::beginning(NOW) }, NOW);
+    assert_eq!(next(Vec::new()), Next::Done(Verdict::SUCCEEDED));
+    let done = ActState::Succeeded { at: NOW, outcome: Outcome::Done };
+    assert_eq!(next(vec![act(&switch, done)]), Next::Done(Verdict::SUCCEEDED));
+    // The services of the release may not have been restarted.
+    let unknown = ActState::Unknown { at: NOW, sends: 0, message: None };
+    assert_eq!(kinds(&next(vec![act(&switch, unknown)])), [Kind::SwitchRelease]);
+    let failure = Failure { class: FailureClass::Definite, message: "web.service did not start".to_owned() };
+    let failed = next(vec![act(&switch, ActState::Failed { at: NOW, failure })]);
+    assert!(matches!(failed, Next::Done(Verdict::Failed { .. })), "{failed:?}");
 }

@@ -34,8 +34,9 @@ impl Runs for SshHosts {
     }
 
     async fn cancel(&self, at: &Target, permit: Permit<CancelRun>) -> Result<Outcome, ActError> {
+        let run = permit.action().run.as_str();
         let remote = self.remote(at).await?;
-        remote.ask(&remote.verb("cancel").arg(permit.action().run.as_str()), b"").await?;
+        remote.ask(&remote.verb("cancel").arg(run).arg(run), b"").await?;
         Ok(Outcome::Done)
     }
 }

@@ -24,6 +24,10 @@ pub(crate) async fn run(args: Audit, settings: Settings, _: &Hooks) -> Result<Ex
         return verified(&state, &settings);
     }
     if let Audit::Rebuild = args {
+        if settings.safe_mode {
+            return Err(Error::refused("SAFE_MODE is on, and making the tables anew writes airlift's own state")
+                .help("unset SAFE_MODE to do it"));
+        }
         SqliteLog::open(&state.log())?.rebuild().await?;
         say("the tables were made anew from the records")?;
         return Ok(Exit::Success);

@@ -63,10 +63,12 @@ pub(crate) async fn carry_out(fleet: &mut Fleet, wanted: Wanted, acting: &Acting
     if matches!(&wanted.operation, Operation::Up(_) | Operation::Push(_) | Operation::Run(_)) && !fleet.settings.quiet {
         fleet.project.not_honoured(&fleet.settings).iter().for_each(|line| warn(line));
     }
-    // These show no plan, and must not wait for the slowest host's look before they begin on the others.
+    // Whoever is about to act must not wait for the slowest host's look before beginning on the others; `run` and `cancel`,
+    // which show no plan, for none at all.
     let plan = match &wanted.operation {
-        Operation::Run(_) | Operation::Cancel(_) if !fleet.is_dry() => engine.plan_unseen(&wanted.operation).await?,
-        operation => engine.plan(operation).await?,
+        operation if fleet.is_dry() => engine.plan(operation).await?,
+        operation @ (Operation::Run(_) | Operation::Cancel(_)) => engine.plan_unseen(operation).await?,
+        operation => engine.plan_promptly(operation).await?,
     };
     let begin = Begin {
         id: id.clone(),
@@ -100,7 +102,7 @@ async fn is_settled(fleet: &Fleet, operation: &Operation, plan: &Plan) -> Result
         Operation::Push(push) => &push.desired,
         _ => return Ok(false),
     };
-    if !plan.is_empty() || !plan.verdicts.values().all(Verdict::is_success) {
+    if !plan.is_empty() || !plan.unseen.is_empty() || !plan.verdicts.values().all(Verdict::is_success) {
         return Ok(false);
     }
     let release = desired.release.as_ref().map(|release| release.release);
@@ -242,17 +244,17 @@ impl StartsLeft {
 }
 
 /// Ctrl-C, or being asked to end. Listened for from the first moment to the last: what arrives in between is kept.
-struct Interrupts {
+pub(crate) struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Interrupts {
-    fn listen() -> Result<Self, Error> {
+    pub(crate) fn listen() -> Result<Self, Error> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

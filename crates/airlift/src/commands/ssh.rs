@@ -3,10 +3,11 @@
 use airlift_core::id::HostId;
 use airlift_core::seen::HostSeen;
 use airlift_hosts::ssh::{Command, Exec, ExitStatus, Pty, Size};
+use rustix::process::Signal;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::fleet::{Access, Fleet};
+use super::fleet::{Access, Fleet, note};
 use super::select::{no_such_host, select};
 use crate::Hooks;
 use crate::cli::{Select, Ssh};
@@ -60,15 +61,39 @@ pub(crate) async fn run(args: Ssh, settings: Settings, hooks: &Hooks) -> Result<
         relay(exec).await.map_err(|error| failed(&error))?
     };
     session.disconnect().await;
-    match status {
-        ExitStatus::Code(0) => Ok(Exit::Success),
-        ExitStatus::Code(code) => {
-            Err(Error::new(Exit::Failed, format!("the command on {host} ended with status {code}")))
-        }
+    let code = match status {
+        ExitStatus::Code(code) => u8::try_from(code).ok(),
         ExitStatus::Signal(name) => {
-            Err(Error::new(Exit::Failed, format!("the command on {host} was ended by signal {name}")))
+            note(&format!("the command on {host} was ended by signal {name}"));
+            signal_number(&name).map(|number| 128 + number)
         }
-    }
+    };
+    Ok(match code {
+        Some(0) => Exit::Success,
+        Some(code) => Exit::Remote(code),
+        None => Exit::Failed,
+    })
+}
+
+/// The number of a signal that ended a command, as a shell adds it to 128; by RFC 4254, section 6.10, these have names there.
+fn signal_number(name: &str) -> Option<u8> {
+    let signal = match name {
+        "ABRT" => Signal::ABORT,
+        "ALRM" => Signal::ALARM,
+        "FPE" => Signal::FPE,
+        "HUP" => Signal::HUP,
+        "ILL" => Signal::ILL,
+        "INT" => Signal::INT,
+        "KILL" => Signal::KILL,
+        "PIPE" => Signal::PIPE,
+        "QUIT" => Signal::QUIT,
+        "SEGV" => Signal::SEGV,
+        "TERM" => Signal::TERM,
+        "USR1" => Signal::USR1,
+        "USR2" => Signal::USR2,
+        _ => return None,
+    };
+    u8::try_from(signal.as_raw()).ok()
 }
 
 async fn which(fleet: &Fleet, given: Option<&str>) -> Result<HostId, Error> {

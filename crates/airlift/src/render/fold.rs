@@ -346,7 +346,11 @@ impl HostState {
                 self.output.clone_from(output);
                 (self.doing, self.waiting, self.transfer) = (None, None, None);
             }
-            Event::ChangeBegan(_) | Event::ChangeResumed { .. } | Event::ChangeEnded { .. } | Event::Pinned { .. } => {}
+            Event::ChangeBegan(_)
+            | Event::ChangeResumed { .. }
+            | Event::RunCancelled { .. }
+            | Event::ChangeEnded { .. }
+            | Event::Pinned { .. } => {}
         }
         0
     }

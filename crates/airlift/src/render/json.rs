@@ -285,6 +285,8 @@ pub struct PlanBody<'a> {
     pub destroys: u64,
     /// How each host is expected to come out.
     pub hosts: Vec<PlanHost<'a>>,
+    /// Hosts that did not answer, and why: of what they need, the actions are the most.
+    pub unseen: &'a BTreeMap<HostId, String>,
 }
 
 /// One action of a plan.
@@ -338,7 +340,7 @@ pub fn plan<'a>(plan: &'a Plan, fleet: &'a FleetName, cost: &'a str) -> Line<'a>
     hosts.sort_by_key(|host| host.id.sort_key());
     let cost = Some(cost).filter(|cost| !cost.is_empty());
     let destroys = plan.destroys().count() as u64;
-    Line::new(Body::Plan(PlanBody { fleet, cost, actions, kinds, destroys, hosts }))
+    Line::new(Body::Plan(PlanBody { fleet, cost, actions, kinds, destroys, hosts, unseen: &plan.unseen }))
 }
 
 /// The line of `status`.

@@ -102,6 +102,10 @@ fn news(fold: &Fold, record: &Record) -> Option<(Tone, String)> {
         Event::Settled { verdict, .. } => {
             Some((words::verdict_tone(verdict), words::verdict(verdict, fold.operation())))
         }
-        Event::Intended { .. } | Event::Phase { .. } | Event::Pinned { .. } | Event::ChangeEnded { .. } => None,
+        Event::Intended { .. }
+        | Event::Phase { .. }
+        | Event::Pinned { .. }
+        | Event::RunCancelled { .. }
+        | Event::ChangeEnded { .. } => None,
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use airlift_core::action::{Action, Kind};
-use airlift_core::decide::Verdict;
 use airlift_core::id::HostId;
 use airlift_core::plan::Plan;
 
@@ -36,9 +35,10 @@ pub fn text(plan: &Plan, cost: &str, style: Style) -> String {
         }
         text.push('\n');
     }
-    let stopped = stopped(plan, style);
-    if !stopped.is_empty() {
-        let _ = writeln!(text, "{stopped}");
+    for remarks in [unseen(plan, style), stopped(plan, style)] {
+        if !remarks.is_empty() {
+            let _ = writeln!(text, "{remarks}");
+        }
     }
     text += &style.paint(Tone::Strong, &totals(plan));
     text.push('\n');
@@ -88,16 +88,31 @@ fn step(action: &Action) -> Step {
     Step { line: words.join(" "), destroys: action.step().destroys() }
 }
 
-/// Hosts that would not come out well, and why: nothing can be done about that later.
-fn stopped(plan: &Plan, style: Style) -> String {
-    let mut reasons: Vec<(&Verdict, Vec<&HostId>)> = Vec::new();
-    for (host, verdict) in plan.verdicts.iter().filter(|(_, verdict)| !verdict.is_success()) {
-        match reasons.iter_mut().find(|(reason, _)| *reason == verdict) {
+/// Hosts that did not answer, and why: what is said of them is the most that may be done.
+fn unseen(plan: &Plan, style: Style) -> String {
+    let lines = by_reason(plan.unseen.iter()).into_iter().map(|(reason, hosts)| {
+        let hosts = human::hosts(hosts, style);
+        let line = format!("? not reached yet: {hosts}, so the plan names the most: {}", clean::message(reason));
+        style.paint(Tone::Warn, &line) + "\n"
+    });
+    lines.collect()
+}
+
+/// The hosts of each reason, which come in the order of their first host.
+fn by_reason<'p, R: PartialEq>(reasons: impl Iterator<Item = (&'p HostId, &'p R)>) -> Vec<(&'p R, Vec<&'p HostId>)> {
+    let mut grouped: Vec<(&R, Vec<&HostId>)> = Vec::new();
+    for (host, reason) in reasons {
+        match grouped.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, hosts)) => hosts.push(host),
-            None => reasons.push((verdict, vec![host])),
+            None => grouped.push((reason, vec![host])),
         }
     }
-    reasons
+    grouped
+}
+
+/// Hosts that would not come out well, and why: nothing can be done about that later.
+fn stopped(plan: &Plan, style: Style) -> String {
+    by_reason(plan.verdicts.iter().filter(|(_, verdict)| !verdict.is_success()))
         .into_iter()
         .map(|(verdict, hosts)| {
             let line = format!("! {} would be {}", human::hosts(hosts, style), words::verdict(verdict, None));

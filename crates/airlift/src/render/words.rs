@@ -146,6 +146,7 @@ pub fn audit(event: &Event, action: Option<&Action>) -> String {
         Event::ChangeResumed { actor } => {
             clean::message(&format!("resumed by {}@{}, pid {}", actor.user, actor.machine, actor.pid))
         }
+        Event::RunCancelled { by } => format!("cancelled by {by}"),
         Event::Intended { action, attempt: 1, .. } => {
             format!("intends: {}", clean::message(&action.step().plan_line()))
         }

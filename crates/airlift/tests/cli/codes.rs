@@ -101,9 +101,10 @@ fn a_run_goes_on_after_ctrl_c_and_attach_comes_back_to_it_and_cancel_ends_one() 
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let run = ran.json().last().unwrap()["run"].as_str().unwrap().to_owned();
     sandbox.ok(&["cancel", &run]);
+    let runs = sandbox.ok(&["runs"]);
+    assert!(runs.stdout.lines().any(|line| line.contains(&run) && line.contains("2 cancelled")), "{runs:?}");
     let ran = sandbox.run(&["attach", &run]);
-    assert_eq!(ran.code, Some(4), "a cancelled host did not succeed: {ran:?}");
-    assert!(ran.stdout.contains("2 cancelled"), "{ran:?}");
+    assert_eq!(ran.code, Some(5), "it has ended: {ran:?}");
 }
 
 #[test]

@@ -36,9 +36,13 @@ fn the_life_of_a_fleet_as_it_is_printed() {
     assert_snapshot!("life__d_audit_export_text", kinds(&shown(&sandbox, &["audit", "export", "--format", "text"])));
     assert_snapshot!("life__e_audit_verify", shown(&sandbox, &["audit", "verify"]));
     assert_snapshot!("life__f_down_is_not_confirmed", shown(&sandbox, &["down"]));
-    // That it is gone may be seen before the answer to the request is there.
     let down = shown(&sandbox, &["down", "--yes"]);
     let mut lines: Vec<&str> = down.lines().collect();
+    for host in ["web/1", "web/2"] {
+        let said: Vec<&&str> = lines.iter().filter(|line| line.starts_with(host)).collect();
+        assert!(said[0].ends_with("terminated") && said[1].ends_with("gone"), "{said:?}");
+    }
+    // Hosts come in no order of their own.
     lines[2..6].sort_unstable();
     assert_snapshot!("life__g_down", lines.join("\n"));
     assert_snapshot!("life__h_status_after", shown(&sandbox, &["status"]));

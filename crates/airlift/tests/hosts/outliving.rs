@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::sshd::eventually;
+use crate::sshd::{Key, eventually};
 use crate::world::{World, end_of, kill_group, lines, result_of, text};
 
 /// Prints a line every 50 ms for about three seconds, on both streams, and says that it began.
@@ -87,6 +87,52 @@ fn cancel_ends_the_whole_process_group_also_what_ignores_being_told_to() {
     assert_eq!(end["results"]["cancelled"], 2, "{end}");
     assert!(!world.processes().iter().any(|line| line.contains("sleep")), "{:?}", world.processes());
     assert_eq!(world.sandbox.run(&["cancel", &run, "--yes"]).code, Some(5), "there is nothing left to cancel");
+}
+
+/// A run that nobody follows, on machines where its script has begun.
+fn left_alone(world: &World) -> String {
+    let script = world.script("echo begun\nsleep 600");
+    world.sandbox.ok(&["run", "--detach", text(&script)]);
+    let run = world.newest_run();
+    for number in 1..=world.machines.len() {
+        eventually("the script", || lines(world.run_folder(number, &run).join("stdout")) == ["begun"]);
+    }
+    run
+}
+
+/// What `runs` says of the only run there is: how many hosts came out with each result, and whether it has ended.
+fn results(world: &World) -> (serde_json::Value, bool) {
+    let row = world.sandbox.ok(&["runs", "--json"]).json().remove(0);
+    (row["results"].clone(), !row["ended"].is_null())
+}
+
+#[test]
+fn cancel_of_a_run_that_nobody_follows_settles_it_with_its_output_in_the_same_command() {
+    let world = World::new(2, "");
+    let run = left_alone(&world);
+    world.sandbox.ok(&["cancel", &run]);
+    assert_eq!(results(&world), (serde_json::json!({"cancelled": 2}), true));
+    for number in 1..=2 {
+        assert_eq!(world.spooled(number, &run, "stdout"), b"begun\n");
+    }
+    assert_eq!(world.sandbox.run(&["resume"]).code, Some(5), "nothing is unfinished");
+    assert_eq!(world.sandbox.run(&["cancel", &run]).code, Some(5), "there is nothing left to cancel");
+}
+
+#[test]
+fn a_cancelled_run_whose_machine_was_away_has_ended_and_can_be_cancelled_there_again() {
+    let key = Key::ed25519();
+    let mut world = World::with(2, "", |number, setup| if number == 1 { setup.host_key(key.path()) } else { setup });
+    let run = left_alone(&world);
+    let away = world.stop(1, &key);
+    let cancel = world.sandbox.run(&["cancel", &run, "--json"]);
+    assert_eq!(cancel.code, Some(3), "{}{}", cancel.stdout, cancel.stderr);
+    assert_eq!(results(&world), (serde_json::json!({"cancelled": 1, "lost": 1}), true));
+    assert!(world.processes().iter().any(|line| line.contains("sleep 600")), "it goes on where nobody could be told");
+
+    world.machines.insert(0, away.start());
+    world.sandbox.ok(&["cancel", &run]);
+    assert!(!world.processes().iter().any(|line| line.contains("sleep 600")), "{:?}", world.processes());
 }
 
 #[test]

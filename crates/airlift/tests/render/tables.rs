@@ -39,7 +39,7 @@ fn a_plan_says_once_what_is_done_to_many() {
 fn a_plan_marks_what_destroys_and_what_would_not_go_well() {
     let mut plan = up(40);
     plan.actions.retain(|action| *action.host() != host(7));
-    plan.actions.push(TerminateInstance { host: host(41) }.into());
+    plan.actions.push(TerminateInstance { host: host(41), lost: false }.into());
     plan.actions.push(RemoveAirlift { host: "on".parse().unwrap(), fleet: "hello-3f9a".parse().unwrap() }.into());
     let message = "it belongs to the fleet other".to_owned();
     plan.verdicts.insert(host(7), Verdict::Refused { message });
@@ -50,8 +50,22 @@ fn a_plan_marks_what_destroys_and_what_would_not_go_well() {
 }
 
 #[test]
+fn a_plan_says_which_hosts_were_not_reached() {
+    let mut plan = up(3);
+    for number in [2, 3] {
+        plan.unseen.insert(host(number), "it has not answered yet".to_owned());
+    }
+    let text = plan_text(&plan, "", Style::PLAIN);
+    let line = text.lines().find(|line| line.starts_with("? not reached yet: ")).expect("it is said");
+    assert!(line.ends_with("so the plan names the most: it has not answered yet"), "{line}");
+    assert!(line.contains("web/2") && line.contains("web/3") && !line.contains("web/1"), "{line}");
+    let line = serde_json::to_value(plan_json(&plan, &"hello-3f9a".parse().unwrap(), "")).unwrap();
+    assert_eq!(line["unseen"]["web/3"], "it has not answered yet");
+}
+
+#[test]
 fn an_empty_plan_says_that_there_is_nothing_to_do() {
-    let plan = Plan { actions: Vec::new(), verdicts: BTreeMap::new() };
+    let plan = Plan::default();
     assert_eq!(plan_text(&plan, "", Style::PLAIN), "nothing to do\n");
     assert_snapshot!(
         "plan_3_json",

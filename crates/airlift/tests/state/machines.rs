@@ -23,7 +23,8 @@ fn an_instance_that_was_killed_is_lost_and_up_replaces_it() {
     assert_eq!(phases(&sandbox)[0], ("web/1".to_owned(), "ready".to_owned()));
     ends(&sandbox, &["ssh", "web/2", "--", "true"], 5, &["web/2 does not run", "airlift up"]);
 
-    ends(&sandbox, &["up", "--yes"], 0, &[]);
+    // What is lost is not destroyed by clearing it away: nobody need be asked.
+    ends(&sandbox, &["up"], 0, &["clear away the lost web/2", "launch web/2"]);
     assert!(phases(&sandbox).iter().all(|(_, phase)| phase == "ready"), "{:?}", phases(&sandbox));
     assert_eq!((boots(&sandbox, "web/1"), boots(&sandbox, "web/2")), (1, 1));
     let left = sandbox.processes().into_iter().filter(|process| process.contains("sleep 300")).count();
@@ -48,7 +49,7 @@ fn an_instance_ends_when_its_lifetime_is_over_and_up_replaces_it() {
     assert_eq!(end(serving).code, Some(0));
     assert_eq!(phases(&sandbox), [("web/1".to_owned(), "lost".to_owned())]);
 
-    ends(&sandbox, &["up", "--yes"], 0, &[]);
+    ends(&sandbox, &["up"], 0, &[]);
     assert_eq!(phases(&sandbox), [("web/1".to_owned(), "ready".to_owned())]);
 }
 

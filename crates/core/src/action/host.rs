@@ -129,7 +129,8 @@ impl Step for SwitchHostKey {
 pub struct PlaceSecrets {
     /// The host.
     pub host: HostId,
-    /// Keyed digest of the set (keyed by the fleet's own secret, so that it tells nothing to who lacks it).
+    /// Keyed digest of the set (keyed by the fleet's own secret, so that it tells nothing to who lacks it); `none` for the
+    /// empty set, which removes what is there.
     pub digest: String,
     /// Their names.
     pub names: Vec<String>,
@@ -152,7 +153,7 @@ impl Step for PlaceSecrets {
     }
 
     fn predict(&self, seen: &mut HostSeen) {
-        predicted_facts(seen).secrets = Some(self.digest.clone());
+        predicted_facts(seen).secrets = (!self.names.is_empty()).then(|| self.digest.clone());
     }
 
     fn inverse(&self) -> Inverse {

@@ -51,7 +51,10 @@ impl Step for LaunchInstance {
     }
 
     fn inverse(&self) -> Inverse {
-        Inverse::By { action: Box::new(TerminateInstance { host: self.host.clone() }.into()), left: Left::Instance }
+        Inverse::By {
+            action: Box::new(TerminateInstance { host: self.host.clone(), lost: false }.into()),
+            left: Left::Instance,
+        }
     }
 }
 
@@ -60,6 +63,9 @@ impl Step for LaunchInstance {
 pub struct TerminateInstance {
     /// The subject whose instance ends.
     pub host: HostId,
+    /// It does not run any more, nor will it again: only what is left of it is cleared away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
 }
 
 impl Step for TerminateInstance {
@@ -72,11 +78,12 @@ impl Step for TerminateInstance {
     }
 
     fn plan_line(&self) -> String {
-        format!("terminate {}", self.host)
+        if self.lost { format!("clear away the lost {}", self.host) } else { format!("terminate {}", self.host) }
     }
 
+    /// What is lost already is not destroyed by clearing it away.
     fn destroys(&self) -> bool {
-        true
+        !self.lost
     }
 
     fn predict(&self, seen: &mut HostSeen) {

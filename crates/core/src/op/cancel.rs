@@ -46,14 +46,15 @@ impl Cancel {
             return Next::Done(Verdict::SUCCEEDED);
         }
         match facts.run(&self.run) {
-            RunSeen::Absent | RunSeen::Exited { .. } => Next::Done(Verdict::SUCCEEDED),
+            RunSeen::Exited { .. } => Next::Done(Verdict::SUCCEEDED),
             RunSeen::Running { .. }
                 if history.has_succeeded(crate::action::Kind::CancelRun)
                     && now.since(history.since) < Duration::from_secs(self.reach_s) =>
             {
                 Next::Wait(wait("the process group to end", On::Time, now, POLL))
             }
-            RunSeen::Staged { .. } | RunSeen::Running { .. } => {
+            // What has not arrived yet may be on its way: it is kept from starting.
+            RunSeen::Absent | RunSeen::Staged { .. } | RunSeen::Running { .. } => {
                 history.take(CancelRun { host: host.clone(), run: self.run.clone() }, now)
             }
         }

@@ -58,7 +58,7 @@ pub struct HostQuery {
     pub runs: BTreeSet<RunId>,
     /// The services to tell about.
     pub services: BTreeSet<String>,
-    /// Nothing on the host matters to this operation: it need not be logged in to.
+    /// Nothing on the host matters to this operation, only that its instance ends: it need not be logged in to.
     pub instance_only: bool,
 }
 
@@ -95,14 +95,15 @@ impl Operation {
             Self::Run(op) => op.query(),
             Self::Cancel(op) => op.query(),
             Self::Down(op) => op.query(host),
-            Self::Undo(op) => op.query(),
+            Self::Undo(op) => op.query(host),
         }
     }
 
     /// What a host that does not answer yet is expected to be: what leaves this operation the most to do.
     pub fn expected(&self, host: &HostId) -> HostFacts {
         match self {
-            Self::Up(_) | Self::Push(_) | Self::Run(_) => HostFacts::default(),
+            Self::Up(Up { desired }) | Self::Push(Push { desired, .. }) => ready::expected(desired),
+            Self::Run(_) => HostFacts::default(),
             Self::Cancel(op) => op.expected(),
             Self::Down(op) => op.expected(host),
             Self::Undo(op) => op.expected(host),

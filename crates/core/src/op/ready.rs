@@ -29,6 +29,12 @@ pub(super) fn query(desired: &Desired) -> HostQuery {
     }
 }
 
+/// What leaves the most to do: nothing is there but secrets of an earlier day, where there should be none.
+pub(super) fn expected(desired: &Desired) -> HostFacts {
+    let secrets = desired.secrets.digest.is_none().then(|| "(not known yet)".to_owned());
+    HostFacts { secrets, ..HostFacts::default() }
+}
+
 /// The run under which the release bootstraps, if it does.
 fn bootstrap_run(desired: &Desired) -> Option<RunId> {
     desired.release.as_ref().filter(|release| release.bootstraps).map(|release| RunId::bootstrap_of(&release.release))

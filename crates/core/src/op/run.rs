@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{HostQuery, reach, ready};
-use crate::action::{InstallProgram, Kind, StageRun, StartRun};
+use crate::action::{CancelRun, InstallProgram, Kind, StageRun, StartRun};
 use crate::decide::{Next, On, Verdict, wait};
 use crate::desired::Desired;
 use crate::history::History;
@@ -48,7 +48,11 @@ impl Run {
     }
 
     pub(super) fn host_next(&self, host: &HostId, seen: &HostSeen, history: &History, now: Moment) -> Next<Verdict> {
-        let limit = Duration::from_secs(self.desired.limits.reach_s);
+        if history.cancelled && !history.has_intended(Kind::StartRun) {
+            return Next::Done(Verdict::Cancelled);
+        }
+        // Whoever cancelled it has waited for the host as long as that is worth.
+        let limit = Duration::from_secs(if history.cancelled { 0 } else { self.desired.limits.reach_s });
         let facts = match reach(seen, history, now, limit) {
             Ok(facts) => facts,
             Err(Next::Done(Verdict::Unreachable { message })) if history.has_succeeded(Kind::StartRun) => {
@@ -77,6 +81,11 @@ impl Run {
             RunSeen::Absent if history.has_succeeded(Kind::StartRun) => Next::Done(Verdict::Lost {
                 message: "the script was started, but the host does not know the run any more".to_owned(),
             }),
+            RunSeen::Absent if history.cancelled => Next::Done(Verdict::Cancelled),
+            // What is ended before it has started is kept from starting: an answer that is still on its way changes nothing.
+            RunSeen::Staged { .. } | RunSeen::Running { .. } if history.cancelled => {
+                history.take(CancelRun { host: host.clone(), run: self.run.clone() }, now)
+            }
             RunSeen::Absent => history.take(
                 StageRun {
                     host: host.clone(),

@@ -106,14 +106,19 @@ enum Present {
 }
 
 impl Undo {
-    pub(super) fn query(&self) -> HostQuery {
-        HostQuery { program: Some(self.program), ..HostQuery::default() }
+    pub(super) fn query(&self, host: &HostId) -> HostQuery {
+        let instance_only = Self::ends_instance(self.steps(host)).is_some();
+        HostQuery { program: Some(self.program), instance_only, ..HostQuery::default() }
+    }
+
+    fn steps(&self, host: &HostId) -> &[UndoStep] {
+        self.hosts.get(host).map_or(&[], Vec::as_slice)
     }
 
     /// It is as the change left it: the newest step comes first.
     pub(super) fn expected(&self, host: &HostId) -> HostFacts {
         let mut facts = HostFacts::default();
-        for step in self.hosts.get(host).map_or(&[][..], Vec::as_slice).iter().rev() {
+        for step in self.steps(host).iter().rev() {
             match (&step.left, &step.action) {
                 (Left::Release { release }, _) => facts.current = *release,
                 (Left::Program, Action::Host(HostAction::Remove(remove))) => {
@@ -140,7 +145,7 @@ impl Undo {
     }
 
     pub(super) fn host_next(&self, host: &HostId, seen: &HostSeen, history: &History, now: Moment) -> Next<Verdict> {
-        let steps = self.hosts.get(host).map_or(&[][..], Vec::as_slice);
+        let steps = self.steps(host);
         if Self::ends_instance(steps).is_some() {
             return instance_ends(seen, history, now);
         }
@@ -149,6 +154,8 @@ impl Undo {
         }
         for step in steps {
             match present(step, seen) {
+                // What it took with it (services of the release) is not known to have come about.
+                Present::Back if history.is_unfinished(&step.action) => return history.take(step.action.clone(), now),
                 Present::Back => {}
                 Present::AsLeft => return history.take(step.action.clone(), now),
                 Present::Different(difference) => {

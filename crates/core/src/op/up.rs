@@ -38,7 +38,7 @@ impl Up {
                 }
                 // What stopped cannot be trusted to hold anything: it is ended, and launched anew.
                 Some(instance) if instance.state == InstanceState::Stopped => {
-                    turns.take(TerminateInstance { host: host.clone() }.into(), history, now);
+                    turns.take(TerminateInstance { host: host.clone(), lost: true }.into(), history, now);
                 }
                 Some(_) => {}
                 None if seen.hides(host) && !history.has_ended(host) => turns.wait(),
@@ -91,7 +91,7 @@ impl Turns {
 
     /// Ends an instance that is there, and waits for one that may be.
     pub(super) fn end(&mut self, host: &HostId, seen: &FleetSeen, history: &History, now: Moment) {
-        let end = TerminateInstance { host: host.clone() };
+        let end = TerminateInstance { host: host.clone(), lost: false };
         if seen.instances.contains_key(host) {
             self.take(end.into(), history, now);
         } else if seen.hides(host) && !history.has_ended(host) {

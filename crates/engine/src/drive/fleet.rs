@@ -9,8 +9,9 @@ use airlift_core::action::{Kind, Outcome};
 use airlift_core::decide::{FleetVerdict, Next};
 use airlift_core::event::{Event, Subject};
 use airlift_core::history::{Act, ActState, History};
+use airlift_core::id::HostId;
 use airlift_core::seen::{FleetSeen, InstanceState};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::act::Intended;
 use super::host::Crew;
@@ -26,8 +27,7 @@ impl Driver {
         let result = self.fleet_turns(&mut history, &mut flights, crew).await;
         // What is in the air lands before the change comes to rest: its outcome is worth recording.
         while let Some(landed) = flights.join_next().await {
-            let (intended, outcome) = landed.map_err(|error| Halt::Task(error.to_string()))?;
-            self.conclude(&intended, outcome, &mut history).await?;
+            self.land(landed, &mut history, crew).await?;
         }
         result
     }
@@ -46,7 +46,7 @@ impl Driver {
             }
             let instances = self.engine.ports.compute.look().await?;
             for (host, instance) in &instances {
-                if concerned.contains(host) && instance.state != InstanceState::Stopped {
+                if concerned.contains(host) && instance.state != InstanceState::Stopped && !self.only_ends(host) {
                     crew.set_going(host);
                 }
             }
@@ -67,7 +67,9 @@ impl Driver {
                             (intended, result)
                         });
                     }
-                    self.land_one(flights, history).await?;
+                    if let Some(landed) = flights.join_next().await {
+                        self.land(landed, history, crew).await?;
+                    }
                 }
                 Next::Wait(wait) => {
                     let pause = wait.until.since(now);
@@ -75,8 +77,7 @@ impl Driver {
                         biased;
                         () = self.stop.cancelled() => {}
                         Some(landed) = flights.join_next(), if !flights.is_empty() => {
-                            let (intended, outcome) = landed.map_err(|error| Halt::Task(error.to_string()))?;
-                            self.conclude(&intended, outcome, history).await?;
+                            self.land(landed, history, crew).await?;
                         }
                         () = self.engine.clock.sleep(pause) => {}
                     }
@@ -119,12 +120,26 @@ impl Driver {
         Ok(())
     }
 
-    /// Waits until one action has come out and records it.
-    async fn land_one(&self, flights: &mut JoinSet<Flight>, history: &mut History) -> Result<(), Halt> {
-        if let Some(landed) = flights.join_next().await {
-            let (intended, outcome) = landed.map_err(|error| Halt::Task(error.to_string()))?;
-            self.conclude(&intended, outcome, history).await?;
+    /// Records how an action came out. A host whose instance is ended by it is set going only then, so that it is not told to
+    /// be gone before it is told to be terminated.
+    async fn land(
+        &self,
+        landed: Result<Flight, JoinError>,
+        history: &mut History,
+        crew: &mut Crew,
+    ) -> Result<(), Halt> {
+        let (intended, outcome) = landed.map_err(|error| Halt::Task(error.to_string()))?;
+        let ended = outcome.is_ok();
+        self.conclude(&intended, outcome, history).await?;
+        let host = intended.action.host();
+        if ended && self.operation.hosts().contains(host) && self.only_ends(host) {
+            crew.set_going(host);
         }
         Ok(())
+    }
+
+    /// All that the operation does to the host is to end its instance.
+    fn only_ends(&self, host: &HostId) -> bool {
+        self.operation.query(host).instance_only
     }
 }

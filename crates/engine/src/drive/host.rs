@@ -50,6 +50,7 @@ impl Crew {
         }
         let mut past = self.pasts.remove(host).unwrap_or_default();
         past.history.since = self.driver.engine.clock.now();
+        past.history.cancelled = self.driver.cancelled;
         let task = HostTask {
             driver: self.driver.clone(),
             query: self.driver.operation.query(host),

@@ -7,6 +7,7 @@
 mod act;
 mod fleet;
 mod host;
+mod look;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -16,10 +17,9 @@ use airlift_core::decide::Verdict;
 use airlift_core::event::{Actor, ChangeBegan, ChangeEnd, EVENT_VERSION, Entry, Event, Mode, Phase, Record, Subject};
 use airlift_core::id::{ChangeId, FleetName, HostId};
 use airlift_core::op::Operation;
-use airlift_core::plan::{Endless, Envelope, Plan, plan};
+use airlift_core::plan::{Endless, Envelope, Plan};
 use airlift_core::seen::{HostSeen, Pins};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -92,55 +92,9 @@ pub struct Begin {
 }
 
 impl Engine {
-    /// Looks at every host that `operation` concerns. Writes nothing.
-    pub async fn look(&self, operation: &Operation) -> Result<BTreeMap<HostId, HostSeen>, Halt> {
-        let instances = self.ports.compute.look().await?;
-        let pins = self.pins().await?;
-        let mut world = BTreeMap::new();
-        for (host, instance) in &instances {
-            world.insert(host.clone(), HostSeen { instance: Some(instance.clone()), ..HostSeen::default() });
-        }
-        let mut looks = JoinSet::new();
-        let gate = Arc::new(Semaphore::new(self.concurrency.max(1)));
-        for host in operation.hosts() {
-            let query = operation.query(&host);
-            let (engine, gate) = (self.clone(), gate.clone());
-            let pins = pins.get(&host).cloned().unwrap_or_default();
-            let instance = instances.get(&host).cloned();
-            looks.spawn(async move {
-                let _turn = gate.acquire().await;
-                let mut seen = HostSeen { instance, pins, ..HostSeen::default() };
-                seen.login = host::login(&engine, &host, &seen, &query).await;
-                (host, seen)
-            });
-        }
-        while let Some(looked) = looks.join_next().await {
-            let (host, seen) = looked.map_err(|error| Halt::Task(error.to_string()))?;
-            world.insert(host, seen);
-        }
-        Ok(world)
-    }
-
     /// Where and how to reach a host that was seen so; none as long as it has no address. The error says why it is refused.
     pub fn target(&self, host: &HostId, seen: &HostSeen) -> Result<Option<Target>, String> {
         host::target(self, host, seen)
-    }
-
-    /// What `operation` would do to the world as it is. Writes nothing.
-    pub async fn plan(&self, operation: &Operation) -> Result<Plan, Halt> {
-        let world = self.look(operation).await?;
-        Ok(plan(operation, &world, self.clock.now())?)
-    }
-
-    /// The most that `operation` may do to hosts of which nothing is known: an envelope for which no host is waited for.
-    pub async fn plan_unseen(&self, operation: &Operation) -> Result<Plan, Halt> {
-        let mut pins = self.pins().await?;
-        let unseen = |(host, instance): (HostId, _)| {
-            let pins = pins.remove(&host).unwrap_or_default();
-            (host, HostSeen { instance: Some(instance), pins, ..HostSeen::default() })
-        };
-        let world = self.ports.compute.look().await?.into_iter().map(unseen).collect();
-        Ok(plan(operation, &world, self.clock.now())?)
     }
 
     /// Records that a dry run showed `plan`: the only thing that a dry run writes.
@@ -156,9 +110,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Records the beginning of a change, and the end of those unfinished ones whose place it takes.
+    /// Records the beginning of a change, the end of those unfinished ones whose place it takes, and that the run which it
+    /// cancels is cancelled.
     pub async fn begin(&self, begin: Begin) -> Result<Change, Halt> {
         let superseded = self.superseded_by(&begin.operation).await?;
+        let cancelled = self.cancelled_by(&begin.operation).await?;
         let id = begin.id.clone();
         let began = self.began(begin, Mode::Apply, superseded.clone());
         let mut entries: Vec<Entry> = superseded
@@ -174,6 +130,11 @@ impl Engine {
             subject: Subject::Fleet,
             event: Event::ChangeBegan(Box::new(began.clone())),
         });
+        entries.extend(cancelled.map(|run| Entry {
+            change: run,
+            subject: Subject::Fleet,
+            event: Event::RunCancelled { by: id.clone() },
+        }));
         self.record(entries).await?;
         let mut change = Change::new(id, began);
         change.fleet.since = self.clock.now();
@@ -201,6 +162,7 @@ impl Engine {
             envelope: Arc::new(change.began.envelope),
             pins: Arc::new(Mutex::new(self.pins().await?)),
             gate: Arc::new(Semaphore::new(self.concurrency.max(1))),
+            cancelled: change.cancelled,
             stop: stop.child_token(),
         };
         driver.run(change.fleet, change.hosts).await
@@ -250,6 +212,13 @@ impl Engine {
             .map(|row| row.change)
             .collect())
     }
+
+    /// The change of the run that `operation` cancels, while that has not ended.
+    async fn cancelled_by(&self, operation: &Operation) -> Result<Option<ChangeId>, Halt> {
+        let Operation::Cancel(cancel) = operation else { return Ok(None) };
+        let row = self.log.run(&cancel.run).await?;
+        Ok(row.filter(|row| row.ended.is_none()).map(|row| row.change))
+    }
 }
 
 /// One change under way: what its tasks share.
@@ -261,6 +230,7 @@ struct Driver {
     envelope: Arc<Envelope>,
     pins: Arc<Mutex<BTreeMap<HostId, Pins>>>,
     gate: Arc<Semaphore>,
+    cancelled: bool,
     stop: CancellationToken,
 }
 

@@ -150,6 +150,7 @@ fn host_fields<F: Facts>(record: &Record, known: Option<&ChangeFacts>, facts: &F
         Event::Settled { .. } => vec![HostField::Settled(record.seq)],
         Event::ChangeBegan(_)
         | Event::ChangeResumed { .. }
+        | Event::RunCancelled { .. }
         | Event::Intended { .. }
         | Event::Succeeded { .. }
         | Event::Failed { .. }

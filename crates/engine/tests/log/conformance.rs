@@ -188,7 +188,7 @@ async fn a_hosts_row_follows_what_is_recorded_about_it() {
         let row = log.hosts().await.unwrap().swap_remove(0);
         assert_eq!((row.release, row.last_run), (Some(release(2)), Some(run_id(9))));
 
-        let terminate = TerminateInstance { host: host(1) };
+        let terminate = TerminateInstance { host: host(1), lost: false };
         fill(
             &*log,
             vec![vec![

@@ -200,6 +200,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (operation(), any::<bool>())
             .prop_map(|(operation, dry)| began(operation, if dry { Mode::DryRun } else { Mode::Apply })),
         1 => Just(Event::ChangeResumed { actor: actor() }),
+        1 => (1..5u32).prop_map(|by| Event::RunCancelled { by: change(by) }),
         6 => action().prop_map(intended),
         6 => (1..40u64, outcome()).prop_map(|(intent, outcome)| Event::Succeeded { intent, outcome }),
         1 => (1..40u64, "[a-z \"é]{0,12}").prop_map(|(intent, message)| Event::Failed {
@@ -238,7 +239,7 @@ fn action() -> impl Strategy<Value = Action> {
         let host = host(number);
         match kind {
             0 => LaunchInstance { host, max_lifetime_s: 60 }.into(),
-            1 => TerminateInstance { host }.into(),
+            1 => TerminateInstance { host, lost: false }.into(),
             2 => SwitchRelease { host, to: Some(release(other)), from: None }.into(),
             3 => RemoveAirlift { host, fleet: "hello-3f9a".parse().unwrap() }.into(),
             4 => StartRun { host, run: run_id(other), script: script() }.into(),

@@ -98,10 +98,25 @@ on_every_shell! {
         assert!(outcome.ok().contains(&format!("\nprogram {}\nroot {}\n", sha256(HOST_SH), host.path(ROOT).display())));
     }
 
+    fn of_two_names_for_one_host_that_come_at_once_one_is_refused(host: &Host) {
+        let host = &Host::bare(host.shell);
+        host.install().ok();
+        let statuses = std::thread::scope(|scope| {
+            let claims = ["web/1", "web/2"].map(|name| scope.spawn(move || host.verb(&["identify", "demo", name]).status));
+            claims.map(|claim| claim.join().unwrap())
+        });
+        let winner = if statuses[0] == Some(0) { "web/1" } else { "web/2" };
+        let mut sorted = statuses;
+        sorted.sort_unstable();
+        assert_eq!(sorted, [Some(0), Some(20)]);
+        assert_eq!(host.look("host"), [winner]);
+    }
+
     fn a_host_belongs_to_one_fleet(host: &Host) {
         host.verb(&["identify", "demo", "web/1"]).ok();
         host.verb(&["identify", "other", "web/1"]).fails(20, "belongs to the fleet demo");
         host.verb(&["uninstall", "other"]).fails(20, "belongs to the fleet demo");
+        host.verb(&["identify", "demo", "web/2"]).fails(20, "is known as web/1");
         assert_eq!(host.look("fleet"), ["demo"]);
         assert_eq!(host.look("host"), ["web/1"]);
         let unclaimed = Host::bare(host.shell);

@@ -278,6 +278,15 @@ lines'")
         assert_eq!(host.stdout(), "ready\ncleaned\n");
     }
 
+    fn a_run_that_is_cancelled_before_it_arrives_never_starts(host: &Host) {
+        let line = host.verb(&["cancel", "r-1", "t-1"]).ok();
+        assert_eq!(line, format!("run r-1 exited token=t-1 exit=cancelled stdout=0:{EMPTY} stderr=0:{EMPTY}\n"));
+        host.stage("r-1", script("echo ran"));
+        assert_eq!(host.verb(&["start", "r-1", "t-1"]).ok(), "already r-1\n");
+        assert_eq!(format!("run r-1 {}\n", host.state("r-1")), line);
+        host.verb(&["start", "r-1", "t-2"]).fails(21, "another token");
+    }
+
     fn a_run_that_is_cancelled_before_its_start_never_starts(host: &Host) {
         host.stage("r-1", script("touch \"$HOME/ran\"").folder("files", 0o755));
         let line = host.verb(&["cancel", "r-1"]).ok();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -54,6 +55,19 @@ impl Host {
         assert_eq!(answer, format!("refused {} {reason}\n", bundle.release));
         assert!(self.exists(&format!("inbox/refused/{}.bundle", bundle.release)));
         reason
+    }
+}
+
+/// What systemd was asked to do since the last time, on a host where it runs and starts whatever it is asked to.
+fn records_systemctl(host: &Host) -> impl Fn() -> String + '_ {
+    host.fake(
+        "systemctl",
+        "case $1 in is-system-running) echo degraded ;; is-active) echo active ;; *) echo \"$@\" >>\"$HOME/log\" ;; esac",
+    );
+    || {
+        let log = fs::read_to_string(host.path("home/log")).unwrap();
+        fs::remove_file(host.path("home/log")).unwrap();
+        log
     }
 }
 
@@ -371,12 +385,7 @@ on_every_shell! {
         if !is_root() {
             return;
         }
-        host.fake("systemctl", "case $1 in is-system-running) echo degraded ;; is-active) echo active ;; *) echo \"$@\" >>\"$HOME/log\" ;; esac");
-        let log = || {
-            let log = fs::read_to_string(host.path("home/log")).unwrap();
-            fs::remove_file(host.path("home/log")).unwrap();
-            log
-        };
+        let log = records_systemctl(host);
         let first = Bundle::of(spec("service units/web.service\nservice job.timer\n").folder("units", 0o755).file("units/web.service", 0o644, "").file("job.timer", 0o644, ""));
         host.takes(&first);
         let current = host.root("current").display().to_string();
@@ -389,6 +398,34 @@ on_every_shell! {
         assert_eq!(host.look_at(&["service", "job.timer"], "service"), ["job.timer active"]);
         host.verb(&["uninstall", "demo"]).ok();
         assert_eq!(log(), "disable --now job.timer\ndaemon-reload\n");
+    }
+
+    /// Needs root, as systemd does.
+    fn a_switch_restarts_the_services_of_the_release_and_moves_its_destination(host: &Host) {
+        if !is_root() {
+            return;
+        }
+        let log = records_systemctl(host);
+        let [at, elsewhere] = ["app", "elsewhere"].map(|name| host.path(name));
+        let release = |text: &str, service: &str, destination: &Path| {
+            let spec = spec(&format!("service {service}\ndestination {}\n", destination.display()));
+            Bundle::of(spec.file(service, 0o644, "").file("v", 0o644, text))
+        };
+        let one = release("1", "web.service", &at);
+        let two = release("2", "job.timer", &elsewhere);
+        host.takes(&one);
+        host.takes(&two);
+        log();
+        let current = host.root("current").display().to_string();
+        host.verb(&["switch", &one.release, &two.release]).ok();
+        assert_eq!(log(), format!("disable --now job.timer\nlink {current}/web.service\ndaemon-reload\nenable web.service\nrestart web.service\n"));
+        assert_eq!(fs::read(at.join("v")).unwrap(), b"1");
+        assert!(!elsewhere.exists());
+        host.verb(&["switch", &one.release, &two.release]).ok();
+        assert_eq!(log(), format!("link {current}/web.service\ndaemon-reload\nenable web.service\nstart web.service\n"), "said again, it restarts nothing");
+        host.verb(&["switch", "none", &one.release]).ok();
+        assert_eq!(log(), "disable --now web.service\ndaemon-reload\n");
+        assert!(!at.exists());
     }
 
     fn switch_changes_only_what_is_as_expected(host: &Host) {

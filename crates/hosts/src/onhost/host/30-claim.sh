@@ -7,10 +7,12 @@ identify() { # FLEET HOST
     identity
     [ "$fleet" = none ] || [ "$fleet" = "$1" ] ||
         fail 20 "this host belongs to the fleet $fleet (as $host); take it out of that fleet first"
+    [ "$fleet" = none ] || [ "$host" = "$2" ] ||
+        fail 20 "this host is known as $host in this fleet; two names for one machine would run everything twice"
     (umask 077 && mkdir -p "$root/inbox/refused" "$root/chunks" "$root/runs")
     mkdir -p "$root/releases" "$root/manifests"
     chmod 0711 "$root/runs" # a run's folder may be entered by the user it runs as
-    [ "$fleet $host" = "$1 $2" ] || put "$root/identity" "fleet $1
+    [ "$fleet" != none ] || put "$root/identity" "fleet $1
 host $2"
     persist "$root/identity" "$root"
 }

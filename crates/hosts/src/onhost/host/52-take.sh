@@ -38,15 +38,11 @@ take_one() { # RELEASE
     mv -f "$manifest" "$root/manifests/$1"
     touch "$root/manifests/$1"
 
-    former=$(destination_of_current) || former=
+    former=$(destination_of "$root/current") || former=
     lock
     point "$root/current" "releases/$1"
     unlock
-    if [ "$spec_destination" ] && ! linked_to_current "$spec_destination"; then
-        mkdir -p "${spec_destination%/*}/"
-        ln -s "$root/current" "$spec_destination"
-    fi
-    if [ "$former" != "$spec_destination" ] && linked_to_current "$former"; then rm -f "$former"; fi
+    lead_to_current "$former"
     install_packages "$spec_packages"
     serve "$1" "$spec_services"
     if [ "$spec_bootstrap" ]; then bootstrap "$1"; fi
@@ -66,10 +62,6 @@ check_manifest() { # RELEASE MANIFEST
     rm -f "$2.want" "$2.here" "$2.missing"
     [ -z "$lacking" ] || fail 23 "missing piece $lacking ($((count)) in all); push it again"
 }
-
-destination_of_current() ( # in a subshell: the spec of another release must not mix with this one's
-    read_spec "$root/current" 2>/dev/null && printf '%s' "$spec_destination"
-)
 
 bootstrap_run() { run=boot-${1%"${1#????????????????}"}; } # RELEASE: sets run
 

@@ -4,11 +4,29 @@
 switch() { # TO FROM
     claimed
     [ "$1" = none ] || [ -d "$root/releases/$1" ] || fail 1 "release $1 is not on this host; push it"
+    read_spec "$root/releases/$1"
+    admit_spec "$root/releases/$1"
     lock
     current
     [ "$release" = "$2" ] || [ "$release" = "$1" ] || fail 22 "the current release is $release, not $2; look again"
     if [ "$1" = none ]; then rm -f "$root/current"; else point "$root/current" "releases/$1"; fi
+    unlock
+    former=$(destination_of "$root/releases/$2") || former=
+    lead_to_current "$former"
+    serve "$1" "$spec_services"
     printf 'current %s\n' "$1"
+}
+
+destination_of() ( # FOLDER-OF-RELEASE. In a subshell: the spec of another release must not mix with the one that was read.
+    read_spec "$1" 2>/dev/null && printf '%s' "$spec_destination"
+)
+
+lead_to_current() { # FORMER-DESTINATION: that of the spec takes its place
+    if [ "$spec_destination" ] && ! linked_to_current "$spec_destination"; then
+        mkdir -p "${spec_destination%/*}/"
+        ln -s "$root/current" "$spec_destination"
+    fi
+    if [ "$1" != "$spec_destination" ] && linked_to_current "$1"; then rm -f "$1"; fi
 }
 
 secrets() { # DIGEST < TAR. `secrets` is a link, so that the set changes as a whole.

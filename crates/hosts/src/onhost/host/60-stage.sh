@@ -52,12 +52,24 @@ admit_run() { # FOLDER RUN TOKEN: the folder becomes the run, unless its script 
         chgrp "$(id -g "$as")" "$1"
         chmod 0710 "$1" # its group may enter; script and files are the user's alone
     fi
+    enter_run "$1" "$2" "$3"
+}
+
+enter_run() { # FOLDER RUN TOKEN: the folder becomes the run, unless there is one
     persist -f "$1"
     lock
     if [ ! -d "$root/runs/$2" ]; then mv "$1" "$root/runs/$2"; fi
     unlock
     [ ! -d "$1" ] || rm -rf "$1"
     same_token "$2" "$3"
+}
+
+forestall() { # RUN TOKEN: a run that has not arrived yet, so that it can be ended before it does
+    is_name token "$2"
+    claimed
+    incoming=$(umask 077 && mktemp -d "$root/runs/.in-$2-XXXXXX")
+    (umask 077 && cd "$incoming" && : >stdout && : >stderr && printf '%s\n' "$2" >token)
+    enter_run "$incoming" "$1" "$2"
 }
 
 stage() { # RUN TOKEN [plain|gzip|zstd] < TAR

@@ -48,8 +48,9 @@ end_run() { # RUN
     await_run "$1" # the supervisor writes `exit`
 }
 
-cancel() { # RUN
+cancel() { # RUN [TOKEN]
     run_named "$1"
+    if [ "${2-}" ] && [ ! -d "$root/runs/$1" ]; then forestall "$1" "$2"; fi
     known "$1"
     end_run "$1"
     printf 'run %s ' "$1" && state "$1" && echo

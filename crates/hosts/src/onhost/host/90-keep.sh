@@ -79,7 +79,7 @@ uninstall() { # FLEET
         for unit in $units; do systemctl disable --now "$unit" >/dev/null 2>&1 || :; done
         [ -z "$units" ] || systemctl daemon-reload || :
     fi
-    destination=$(destination_of_current) || destination=
+    destination=$(destination_of "$root/current") || destination=
     if linked_to_current "$destination"; then rm -f "$destination"; fi
     for name in identity watcher inbox chunks releases manifests current secrets secrets.digest services units runs lock take.lock bin; do
         rm -rf "${root:?}/$name"

@@ -19,7 +19,7 @@
     stage:2 | stage:3) stage "$@" ;;
     start:2) start "$@" ;;
     follow:3) follow "$@" ;;
-    cancel:1) cancel "$@" ;;
+    cancel:1 | cancel:2) cancel "$@" ;;
     hostkey:[123]) hostkey "$@" ;;
     sweep:0) sweep ;;
     uninstall:1) uninstall "$@" ;;
