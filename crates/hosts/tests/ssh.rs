@@ -1,9 +1,15 @@
 //! The SSH layer against real OpenSSH servers and agents.
 
+#[path = "ssh/agents.rs"]
+mod agents;
+#[path = "ssh/certificates.rs"]
+mod certificates;
 #[path = "ssh/commands.rs"]
 mod commands;
 #[path = "ssh/common.rs"]
 mod common;
+#[path = "ssh/host_certificates.rs"]
+mod host_certificates;
 #[path = "ssh/host_keys.rs"]
 mod host_keys;
 #[path = "ssh/jumps.rs"]

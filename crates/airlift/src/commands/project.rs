@@ -192,6 +192,9 @@ impl Project {
         for file in &ssh.identity_files {
             auth = auth.identity_file(settings.path(file.as_str()));
         }
+        for file in &ssh.certificate_files {
+            auth = auth.certificate_file(settings.path(file.as_str()));
+        }
         if let Some(agent) = settings.agent.as_ref().filter(|_| ssh.agent) {
             auth = auth.agent(agent);
         }

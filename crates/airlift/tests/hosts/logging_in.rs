@@ -60,6 +60,21 @@ fn an_agents_key_lets_us_in_where_there_is_no_key_file() {
 }
 
 #[test]
+fn certificates_stand_for_a_recorded_host_key_and_for_an_authorized_one() {
+    let (authority, host_key, certified) = (Key::ed25519(), Key::ed25519(), Key::ed25519());
+    authority.certify(&host_key, &["-h"]);
+    authority.certify(&certified, &["-n", &user()]);
+    let world = World::with(1, "", |_, setup| setup.certified_host_key(&host_key).trust_users_of(&authority));
+    world.know(&format!("@cert-authority [127.*]:* {}\n", authority.public()));
+    identity(&world, &certified);
+    fs::copy(certified.certificate_path(), world.sandbox.home().join("operator.pub")).unwrap();
+    world.configure(&format!("ssh: {{user: {}, sudo: never, certificate_files: [~/operator.pub]}}\n", user()));
+    let script = world.script(SCRIPT);
+    world.sandbox.ok(&["run", text(&script)]);
+    assert!(world.machine(1).home().join("starts").exists());
+}
+
+#[test]
 fn machines_behind_a_jump_host_are_reached_through_it_and_each_is_verified() {
     let world = World::new(2, "");
     let jump = Sshd::setup().authorize(&world.key.public()).start();

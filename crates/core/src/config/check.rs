@@ -97,6 +97,7 @@ impl Check<'_> {
         let ssh = &self.parsed.config.ssh;
         let named = [
             ("ssh.identity_files", "the private key", &ssh.identity_files),
+            ("ssh.certificate_files", "the certificate", &ssh.certificate_files),
             ("ssh.known_hosts", "the file of host keys", &ssh.known_hosts),
         ];
         for (key, what, paths) in named {

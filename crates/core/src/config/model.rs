@@ -166,6 +166,9 @@ pub struct Ssh {
     pub port: u16,
     /// Private keys to log in with; those that are not there are passed over.
     pub identity_files: Vec<LocalPath>,
+    /// Certificates to log in with. Where there are none, the one beside each private key is used, `KEY-cert.pub`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub certificate_files: Vec<LocalPath>,
     /// Log in with the keys of your ssh-agent as well.
     pub agent: bool,
     /// OpenSSH files of host keys. A host that none of them knows is refused.
@@ -195,6 +198,7 @@ impl Default for Ssh {
             port: 22,
             // The names that OpenSSH tries, but for those of keys that it no longer makes.
             identity_files: paths(&["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"]),
+            certificate_files: Vec::new(),
             agent: true,
             known_hosts: paths(&["~/.ssh/known_hosts"]),
             proxy_jump: Vec::new(),

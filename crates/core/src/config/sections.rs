@@ -144,6 +144,9 @@ fn ssh(value: &Value<'_>) -> Option<Ssh> {
         identity_files: keys
             .read("identity_files", |v| v.list("a list of paths", |item| item.parse()))
             .unwrap_or(default.identity_files),
+        certificate_files: keys
+            .read("certificate_files", |v| v.list("a list of paths", |item| item.parse()))
+            .unwrap_or(default.certificate_files),
         agent: keys.read("agent", |v| v.flag()).unwrap_or(default.agent),
         known_hosts: keys
             .read("known_hosts", |v| v.filled_list("a list of paths", |item| item.parse()))

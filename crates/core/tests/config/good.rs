@@ -25,6 +25,7 @@ ssh:
   user: ubuntu
   port: 22
   identity_files: [~/.ssh/id_ed25519]
+  certificate_files: [~/.ssh/deploy-cert.pub]
   agent: false
   known_hosts: [~/.ssh/known_hosts, known_hosts]
   proxy_jump: [user@bastion:22, inner]

@@ -15,6 +15,7 @@ use super::key::Fingerprint;
 #[derive(Clone, Default)]
 pub struct Auth {
     pub(super) files: Vec<PathBuf>,
+    pub(super) certificates: Vec<PathBuf>,
     pub(super) agent: Option<PathBuf>,
     pub(super) only_files: bool,
     pub(super) passphrase: Option<Arc<dyn Passphrase>>,
@@ -31,6 +32,14 @@ impl Auth {
     #[must_use]
     pub fn identity_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.files.push(path.into());
+        self
+    }
+
+    /// Adds a certificate file: OpenSSH's `CertificateFile`. Its private key is that of a key file or of the agent.
+    /// Without any, the certificate beside each key file is used, `KEY-cert.pub`.
+    #[must_use]
+    pub fn certificate_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.certificates.push(path.into());
         self
     }
 
@@ -59,7 +68,11 @@ impl Auth {
 /// Names the sources, and nothing that is in them.
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Auth").field("files", &self.files).field("agent", &self.agent).finish_non_exhaustive()
+        f.debug_struct("Auth")
+            .field("files", &self.files)
+            .field("certificates", &self.certificates)
+            .field("agent", &self.agent)
+            .finish_non_exhaustive()
     }
 }
 
@@ -79,6 +92,8 @@ pub struct Tried {
 pub enum Answer {
     /// The server does not know the key.
     Refused,
+    /// The server does not accept the certificate. It does not say why; this does, as far as one can see from here.
+    CertificateRefused(String),
     /// The server took the key and wants another proof as well.
     NotEnough,
     /// It never got as far as the server.
@@ -93,6 +108,7 @@ impl fmt::Display for Tried {
         }
         match &self.answer {
             Answer::Refused => f.write_str(": key refused"),
+            Answer::CertificateRefused(why) => write!(f, ": certificate refused; {why}"),
             Answer::NotEnough => {
                 f.write_str(": key accepted, but the host wants a second proof, which is not supported")
             }
@@ -130,6 +146,21 @@ pub enum AuthError {
         /// What the server had to say.
         notice: Option<String>,
     },
+    /// The server takes no public keys, or none alone.
+    #[error(
+        "the host lets {user} in only with {methods}{}, which airlift does not do{}; have its sshd_config accept a public key alone (PubkeyAuthentication, AuthenticationMethods)",
+        after_a_key(tried), said(notice.as_ref())
+    )]
+    OtherMethods {
+        /// The remote user.
+        user: String,
+        /// What was tried.
+        tried: Vec<Tried>,
+        /// The methods the server would accept.
+        methods: String,
+        /// What the server had to say.
+        notice: Option<String>,
+    },
     /// The connection ended in the middle.
     #[error("the connection ended during the login as {user}{}{}", listed(tried), said(notice.as_ref()))]
     Dropped {
@@ -158,6 +189,11 @@ fn listed(tried: &[Tried]) -> String {
     }
     let all: Vec<String> = tried.iter().map(ToString::to_string).collect();
     format!(" (tried {})", all.join("; "))
+}
+
+fn after_a_key(tried: &[Tried]) -> String {
+    let accepted = tried.iter().find(|tried| tried.answer == Answer::NotEnough);
+    accepted.map_or_else(String::new, |tried| format!(" after {}", tried.identity))
 }
 
 fn said(notice: Option<&String>) -> String {

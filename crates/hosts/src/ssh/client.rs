@@ -4,15 +4,18 @@
 //! known before anything that used the connection notices the end.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
 
 use russh::Channel;
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session as LibrarySession};
 use russh::keys::PublicKeyOrCertificate;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::certificate::Certificate;
 use super::error::Loss;
+use super::host_key_error::HostKeyError;
 use super::key::PublicKey;
-use super::trust::{HostKeyError, Verifier};
+use super::trust::Verifier;
 
 /// Longest notice that is kept, in bytes. It ends up in a message.
 const NOTICE_LIMIT: usize = 2000;
@@ -87,9 +90,13 @@ impl Handler for Client {
     type Error = ClientError;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, ClientError> {
-        // A certificate is never asked for; whoever sends one is judged by the key inside it alone.
-        let shown = PublicKey::from_wire(&shown.public_key());
-        self.verifier.verify(&shown).map(|()| true).map_err(ClientError::HostKey)
+        let verdict = match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => self.verifier.verify(&PublicKey::from_wire(key)),
+            PublicKeyOrCertificate::Certificate(certificate) => {
+                self.verifier.verify_certificate(&Certificate::from_wire(certificate), SystemTime::now())
+            }
+        };
+        verdict.map(|()| true).map_err(ClientError::HostKey)
     }
 
     async fn auth_banner(&mut self, banner: &str, _: &mut LibrarySession) -> Result<(), ClientError> {

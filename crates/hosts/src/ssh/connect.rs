@@ -256,6 +256,7 @@ fn config(options: &Options, verifier: &Verifier) -> Config {
         preferred: Preferred {
             kex: Cow::Borrowed(KEX),
             key: Cow::Owned(verifier.algorithms()),
+            host_key_certificates: Cow::Owned(verifier.certificate_algorithms()),
             cipher: Cow::Borrowed(CIPHERS),
             compression: Cow::Borrowed(&[compression::NONE]),
             ..Preferred::DEFAULT

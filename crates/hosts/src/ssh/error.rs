@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::auth::AuthError;
 use super::command::CommandError;
-use super::trust::HostKeyError;
+use super::host_key_error::HostKeyError;
 
 /// How a connection ended.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -11,6 +11,8 @@ use airlift_core::secret::Secret;
 use russh::keys::{Error as KeyError, PrivateKey, PublicKey as WireKey, decode_secret_key};
 use tokio::sync::Mutex;
 
+use super::certificate::Certificate;
+
 /// Wrong passphrases before a key is given up, as in OpenSSH.
 const ATTEMPTS: u32 = 3;
 
@@ -36,6 +38,8 @@ pub(super) enum Content {
 pub(super) struct KeyFile {
     pub(super) path: PathBuf,
     pub(super) content: Content,
+    /// The certificate beside it, `KEY-cert.pub`, if there is one: its path, and what it holds or why nothing.
+    pub(super) certificate: Option<(PathBuf, Result<Certificate, String>)>,
 }
 
 impl KeyFile {
@@ -45,7 +49,12 @@ impl KeyFile {
             Ok(text) => Content::parse(path, text),
             Err(error) => Content::Unusable(format!("cannot be read ({})", error.kind())),
         };
-        Self { path: path.to_owned(), content }
+        let certificate = Some(with_suffix(path, "-cert.pub")).filter(|path| path.exists());
+        let certificate = certificate.map(|path| {
+            let read = Certificate::read(&path);
+            (path, read)
+        });
+        Self { path: path.to_owned(), content, certificate }
     }
 
     pub(super) fn public(&self) -> Option<&WireKey> {
@@ -77,9 +86,13 @@ impl Content {
 
 /// The older formats hide the public half as well; `ssh-keygen` leaves it in a file of its own.
 fn beside(path: &Path) -> Option<WireKey> {
+    WireKey::from_openssh(std::fs::read_to_string(with_suffix(path, ".pub")).ok()?.trim()).ok()
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".pub");
-    WireKey::from_openssh(std::fs::read_to_string(PathBuf::from(name)).ok()?.trim()).ok()
+    name.push(suffix);
+    name.into()
 }
 
 fn is_encrypted(text: &str) -> bool {

@@ -1,33 +1,26 @@
-//! One login in progress: which keys to offer, in which order, and what the server says to each.
+//! One login in progress: what is offered, and what the server says to it.
 //!
-//! First the agent's keys that are also named as files, then the agent's other keys, then the files the agent does not
-//! hold: OpenSSH's order. What always holds: a passphrase is asked for only once the server said that the key would do,
-//! and RSA keys sign with SHA-2.
+//! What always holds: a passphrase is asked for only once the server said that the key would do, and RSA keys sign with
+//! SHA-2.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
-use russh::keys::agent::client::AgentClient;
-use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey as WireKey};
+use russh::keys::{Algorithm, HashAlg, PublicKey as WireKey};
 use russh::{MethodKind, MethodSet};
-use tokio::net::UnixStream;
 
+use super::agent::Agent;
 use super::auth::{Answer, Auth, AuthError, Tried};
+use super::candidates::{Candidate, Files, Holder, Shown};
 use super::client::{Client, Link};
 use super::error::Loss;
 use super::identity::{Content, KeyFile};
-use super::key::{Fingerprint, PublicKey};
 use super::patience::Patience;
+use super::signer::{Asked, HeldByAgent, OnlyAsking, OpenKey, Unsigned};
 
-type Agent = AgentClient<UnixStream>;
-
-enum Candidate {
-    Agent(Box<AgentIdentity>),
-    File(KeyFile),
-}
-
-/// What the server said to one key.
+/// What the server said to one candidate.
 enum Reply {
     Welcome,
     Answer(Answer),
@@ -50,21 +43,14 @@ impl Login<'_> {
         let mut offered = false;
         let mut methods = MethodSet::empty();
         for candidate in candidates {
-            let (identity, fingerprint) = describe(&candidate);
-            let reply = match candidate {
-                Candidate::Agent(key) => match agent.as_mut() {
-                    Some(agent) => self.offer_agent_key(*key, agent, &mut methods).await,
-                    None => continue,
-                },
-                Candidate::File(file) => self.offer_file(file, &mut methods).await,
-            };
-            let answer = match reply {
+            let answer = match self.offer(&candidate, agent.as_mut(), &mut methods).await {
                 Ok(Reply::Welcome) => return Ok(()),
                 Ok(Reply::Answer(answer)) => answer,
                 Err(loss) => return Err(self.dropped(tried, loss)),
             };
             offered |= !matches!(answer, Answer::NotOffered(_));
-            tried.push(Tried { identity, fingerprint, answer });
+            let fingerprint = candidate.fingerprint();
+            tried.push(Tried { identity: candidate.name, fingerprint, answer });
             if self.handle.is_closed() {
                 return Err(self.dropped(tried, self.link.reason()));
             }
@@ -72,13 +58,30 @@ impl Login<'_> {
                 break;
             }
         }
-        let user = self.user.to_owned();
         if !offered {
-            return Err(AuthError::NothingToOffer { user, tried });
+            // Only to learn what the server would accept. One that wants no proof at all lets us in here.
+            let asked = self.handle.authenticate_none(self.user).await.map_err(|_| self.link.reason());
+            match asked.and_then(|result| self.reply(result, None, &mut methods)) {
+                Ok(Reply::Welcome) => return Ok(()),
+                Ok(_) => {}
+                Err(loss) => return Err(self.dropped(tried, loss)),
+            }
         }
+        Err(self.refusal(tried, offered, &methods))
+    }
+
+    fn refusal(&self, tried: Vec<Tried>, offered: bool, methods: &MethodSet) -> AuthError {
+        let (user, notice) = (self.user.to_owned(), self.link.notice());
+        let takes_keys = methods.is_empty() || methods.contains(&MethodKind::PublicKey);
         let names: Vec<&str> = methods.iter().map(Into::into).collect();
         let methods = if names.is_empty() { "nothing more".to_owned() } else { names.join(", ") };
-        Err(AuthError::Refused { user, tried, methods, notice: self.link.notice() })
+        if !takes_keys {
+            AuthError::OtherMethods { user, tried, methods, notice }
+        } else if offered {
+            AuthError::Refused { user, tried, methods, notice }
+        } else {
+            AuthError::NothingToOffer { user, tried }
+        }
     }
 
     fn dropped(&self, tried: Vec<Tried>, source: Loss) -> AuthError {
@@ -87,129 +90,124 @@ impl Login<'_> {
 
     async fn open_agent(&self, tried: &mut Vec<Tried>) -> Option<Agent> {
         let socket = self.auth.agent.as_ref()?;
-        match AgentClient::connect_uds(socket).await {
-            Ok(mut agent) => {
-                if let Some(binding) = self.handle.agent_session_binding() {
-                    // Agents before OpenSSH 8.9 do not know it and need it for nothing.
-                    let _ = agent.bind_session(binding, false).await;
-                }
-                Some(agent)
-            }
-            Err(error) => {
-                let why = format!("cannot be reached ({error})");
-                tried.push(Tried {
-                    identity: format!("the agent at {}", socket.display()),
-                    fingerprint: None,
-                    answer: Answer::NotOffered(why),
-                });
-                None
-            }
-        }
+        let opened = Agent::open(socket, self.handle.agent_session_binding()).await;
+        opened.map_err(|why| tried.push(useless_agent(Agent::called(socket), why))).ok()
     }
 
     async fn candidates(&self, agent: Option<&mut Agent>, tried: &mut Vec<Tried>) -> Vec<Candidate> {
-        let mut held = match agent {
-            None => Vec::new(),
-            Some(agent) => agent.request_identities().await.unwrap_or_else(|error| {
-                let why = format!("does not list its keys ({error})");
-                tried.push(Tried {
-                    identity: "the agent".to_owned(),
-                    fingerprint: None,
-                    answer: Answer::NotOffered(why),
-                });
-                Vec::new()
-            }),
-        };
-        let paths = self.auth.files.clone();
-        let read =
-            tokio::task::spawn_blocking(move || paths.iter().map(|path| KeyFile::read(path)).collect::<Vec<_>>());
-        let (mut first, mut last) = (Vec::new(), Vec::new());
-        for file in read.await.unwrap_or_default() {
-            let same = |key: &AgentIdentity| {
-                file.public().is_some_and(|public| public.key_data() == key.public_key().key_data())
-            };
-            let (in_agent, others): (Vec<_>, Vec<_>) = held.into_iter().partition(same);
-            held = others;
-            if in_agent.is_empty() {
-                last.push(Candidate::File(file));
+        let mut held = Vec::new();
+        if let Some(agent) = agent {
+            match agent.identities().await {
+                Ok(listed) => held = listed,
+                Err(why) => tried.push(useless_agent(agent.name(), why)),
             }
-            first.extend(in_agent.into_iter().map(Box::new).map(Candidate::Agent));
         }
-        if !self.auth.only_files {
-            first.extend(held.into_iter().map(Box::new).map(Candidate::Agent));
-        }
-        first.extend(last);
-        first
+        let auth = self.auth.clone();
+        let read = tokio::task::spawn_blocking(move || Files::read(&auth).candidates(held, auth.only_files));
+        read.await.unwrap_or_default()
     }
 
-    async fn offer_agent_key(
+    async fn offer(
         &mut self,
-        key: AgentIdentity,
+        candidate: &Candidate,
+        agent: Option<&mut Agent>,
+        methods: &mut MethodSet,
+    ) -> Result<Reply, Loss> {
+        match (&candidate.holder, agent, &candidate.shown) {
+            (Holder::Agent(key), Some(agent), Some(shown)) => self.offer_held(shown, key, agent, methods).await,
+            (Holder::File(file), _, shown) => self.offer_file(shown.as_ref(), file, methods).await,
+            (Holder::Nobody(why), ..) => Ok(not_offered(why)),
+            (Holder::Agent(_), ..) => Ok(not_offered("is held by no agent")),
+        }
+    }
+
+    async fn offer_held(
+        &mut self,
+        shown: &Shown,
+        key: &AgentIdentity,
         agent: &mut Agent,
         methods: &mut MethodSet,
     ) -> Result<Reply, Loss> {
-        let hash = match self.hash_for(&key.public_key()).await? {
-            Ok(hash) => hash,
-            Err(why) => return Ok(not_offered(why)),
-        };
-        let result = match key {
-            AgentIdentity::PublicKey { key, .. } => {
-                self.handle.authenticate_publickey_with(self.user, key, hash, agent).await
-            }
-            AgentIdentity::Certificate { certificate, .. } => {
-                self.handle.authenticate_certificate_with(self.user, certificate, hash, agent).await
-            }
-        };
-        match result {
-            Ok(result) => self.reply(result, methods),
-            Err(russh::AgentAuthError::Send(_)) => Err(self.link.reason()),
-            Err(russh::AgentAuthError::Key(_)) => {
-                Ok(not_offered("would be accepted, but the agent did not sign with it"))
-            }
+        if let Some(why) = agent.gone() {
+            return Ok(not_offered(&format!("cannot be used: {why}")));
         }
+        let patience = self.patience;
+        self.offer_signed(shown, &mut HeldByAgent { agent, key, patience }, methods).await
     }
 
-    async fn offer_file(&mut self, file: KeyFile, methods: &mut MethodSet) -> Result<Reply, Loss> {
-        match file.content {
-            Content::Open(key) => self.offer_key(key, methods).await,
-            Content::PublicOnly(_) => Ok(not_offered("is a public key, and no agent holds its private half")),
-            Content::Unusable(why) => Ok(Reply::Answer(Answer::NotOffered(why))),
-            Content::Locked { public, text } => {
-                if let Some(public) = public
-                    && let Some(refusal) = self.ask_whether_acceptable(public, methods).await?
+    async fn offer_file(
+        &mut self,
+        shown: Option<&Shown>,
+        file: &KeyFile,
+        methods: &mut MethodSet,
+    ) -> Result<Reply, Loss> {
+        let key = match &file.content {
+            Content::Open(key) => Arc::clone(key),
+            Content::Locked { text, .. } => {
+                // No use in asking somebody for a passphrase when the server does not know the key.
+                if let Some(shown) = shown
+                    && let Some(refusal) = self.ask_whether_acceptable(shown, methods).await?
                 {
                     return Ok(refusal);
                 }
-                let opening = self.auth.ring.open(&file.path, &text, self.auth.passphrase.as_ref());
+                let opening = self.auth.ring.open(&file.path, text, self.auth.passphrase.as_ref());
                 match self.patience.hold(opening).await {
-                    Ok(key) => self.offer_key(key, methods).await,
-                    Err(why) => Ok(not_offered(why)),
+                    Ok(key) => key,
+                    Err(why) => return Ok(not_offered(why)),
                 }
+            }
+            Content::PublicOnly(_) => return Ok(not_offered("is a public key")),
+            Content::Unusable(why) => return Ok(not_offered(why)),
+        };
+        let shown = shown.cloned().unwrap_or_else(|| Shown::Key(key.public_key().clone()));
+        self.offer_signed(&shown, &mut OpenKey(key), methods).await
+    }
+
+    async fn ask_whether_acceptable(&mut self, shown: &Shown, methods: &mut MethodSet) -> Result<Option<Reply>, Loss> {
+        let hash = match self.hash_for(&shown.key()).await? {
+            Ok(hash) => hash,
+            Err(why) => return Ok(Some(not_offered(why))),
+        };
+        match self.authenticate(shown, hash, &mut OnlyAsking).await {
+            Ok(result) => self.reply(result, Some(shown), methods).map(Some),
+            Err(Asked::Acceptable) => Ok(None),
+            Err(Asked::Lost) => Err(self.link.reason()),
+        }
+    }
+
+    async fn offer_signed(
+        &mut self,
+        shown: &Shown,
+        signer: &mut impl russh::Signer<Error = Unsigned>,
+        methods: &mut MethodSet,
+    ) -> Result<Reply, Loss> {
+        let hash = match self.hash_for(&shown.key()).await? {
+            Ok(hash) => hash,
+            Err(why) => return Ok(not_offered(why)),
+        };
+        match self.authenticate(shown, hash, signer).await {
+            Ok(result) => self.reply(result, Some(shown), methods),
+            Err(Unsigned::Refused(why)) => Ok(not_offered(&format!("would be accepted, but {why}"))),
+            Err(Unsigned::Lost) => Err(self.link.reason()),
+        }
+    }
+
+    async fn authenticate<S: russh::Signer>(
+        &mut self,
+        shown: &Shown,
+        hash: Option<HashAlg>,
+        signer: &mut S,
+    ) -> Result<AuthResult, S::Error> {
+        match shown {
+            Shown::Key(key) => self.handle.authenticate_publickey_with(self.user, key.clone(), hash, signer).await,
+            Shown::Certificate(certificate) => {
+                let certificate = certificate.wire().clone();
+                self.handle.authenticate_certificate_with(self.user, certificate, hash, signer).await
             }
         }
     }
 
-    async fn offer_key(&mut self, key: Arc<PrivateKey>, methods: &mut MethodSet) -> Result<Reply, Loss> {
-        let hash = match self.hash_for(key.public_key()).await? {
-            Ok(hash) => hash,
-            Err(why) => return Ok(not_offered(why)),
-        };
-        let key = PrivateKeyWithHashAlg::new(key, hash);
-        let result = self.handle.authenticate_publickey(self.user, key).await;
-        self.reply(result.map_err(|_| self.link.reason())?, methods)
-    }
-
-    /// Offers the public half alone: no use in asking somebody for a passphrase when the server does not know the key.
-    async fn ask_whether_acceptable(&mut self, key: WireKey, methods: &mut MethodSet) -> Result<Option<Reply>, Loss> {
-        let Ok(hash) = self.hash_for(&key).await? else { return Ok(None) };
-        match self.handle.authenticate_publickey_with(self.user, key, hash, &mut Unsigned).await {
-            Ok(result) => self.reply(result, methods).map(Some),
-            Err(WouldSign::Acceptable) => Ok(None),
-            Err(WouldSign::Lost) => Err(self.link.reason()),
-        }
-    }
-
-    fn reply(&self, result: AuthResult, methods: &mut MethodSet) -> Result<Reply, Loss> {
+    fn reply(&self, result: AuthResult, shown: Option<&Shown>, methods: &mut MethodSet) -> Result<Reply, Loss> {
         match result {
             AuthResult::Success => Ok(Reply::Welcome),
             // The library reports an ended connection as a refusal with nothing left to try.
@@ -220,7 +218,13 @@ impl Login<'_> {
             }
             AuthResult::Failure { remaining_methods, partial_success } => {
                 *methods = remaining_methods;
-                Ok(Reply::Answer(if partial_success { Answer::NotEnough } else { Answer::Refused }))
+                Ok(Reply::Answer(match shown {
+                    _ if partial_success => Answer::NotEnough,
+                    Some(Shown::Certificate(certificate)) => {
+                        Answer::CertificateRefused(certificate.why_refused(self.user, SystemTime::now()))
+                    }
+                    _ => Answer::Refused,
+                }))
             }
         }
     }
@@ -243,32 +247,6 @@ fn not_offered(why: &str) -> Reply {
     Reply::Answer(Answer::NotOffered(why.to_owned()))
 }
 
-fn describe(candidate: &Candidate) -> (String, Option<Fingerprint>) {
-    let fingerprint = |key: &WireKey| PublicKey::from_wire(key).fingerprint();
-    match candidate {
-        Candidate::Agent(key) => (format!("the agent's key {:?}", key.comment()), Some(fingerprint(&key.public_key()))),
-        Candidate::File(file) => (file.path.display().to_string(), file.public().map(fingerprint)),
-    }
-}
-
-/// A signer that does not sign: being asked is the answer.
-struct Unsigned;
-
-enum WouldSign {
-    Acceptable,
-    Lost,
-}
-
-impl From<russh::SendError> for WouldSign {
-    fn from(_: russh::SendError) -> Self {
-        Self::Lost
-    }
-}
-
-impl russh::Signer for Unsigned {
-    type Error = WouldSign;
-
-    async fn auth_sign(&mut self, _: &AgentIdentity, _: Option<HashAlg>, _: Vec<u8>) -> Result<Vec<u8>, WouldSign> {
-        Err(WouldSign::Acceptable)
-    }
+fn useless_agent(agent: String, why: String) -> Tried {
+    Tried { identity: agent, fingerprint: None, answer: Answer::NotOffered(why) }
 }

@@ -5,32 +5,39 @@
 //! verified, also a jump host's; every wait for a host is limited; memory is bounded however much a host sends;
 //! nothing here reads the environment or prints.
 
+mod agent;
 mod auth;
+mod candidates;
+mod certificate;
 mod client;
 mod command;
 mod connect;
 mod error;
 mod exec;
+mod host_key_error;
 mod identity;
 mod key;
 mod known_hosts;
 mod login;
 mod patience;
 mod session;
+mod signer;
 mod streams;
 mod tcp;
 mod trust;
 mod wire;
 
 pub use auth::{Answer, Auth, AuthError, Tried};
+pub use certificate::Flaw;
 pub use command::{Command, CommandError, quote};
 pub use connect::{Hop, Keepalive, Options, Target, connect};
 pub use error::{ChannelRefusal, ConnectError, ConnectErrorKind, ExecError, Loss, RunError, Stage};
 pub use exec::{Control, Exec, Exit, ExitStatus, Pty, Size};
+pub use host_key_error::HostKeyError;
 pub use identity::Passphrase;
 pub use key::{Fingerprint, PublicKey, PublicKeyError};
 pub use known_hosts::Place;
 pub(crate) use known_hosts::glob;
 pub use session::{Limits, Output, Session};
 pub use streams::{Incoming, Stdin};
-pub use trust::{HostKeyError, Trust};
+pub use trust::Trust;

@@ -1,14 +1,16 @@
 //! Which host key is the right one.
 //!
-//! A host key is always verified. What always holds: there is no way to accept whatever key a host shows, and none to
-//! accept the first one; a refusal names the key that was shown and the ones that were expected.
+//! A host key is always verified: by itself, or by the certificate of an authority that `known_hosts` trusts for the
+//! host. What always holds: there is no way to accept whatever key a host shows, and none to accept the first one.
 
-use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use russh::keys::{Algorithm, HashAlg};
 
+use super::certificate::Certificate;
+use super::host_key_error::HostKeyError;
 use super::key::{Fingerprint, PublicKey};
 use super::known_hosts::{self, Place, Record, Says};
 
@@ -21,128 +23,49 @@ pub enum Trust {
     KnownHosts(Vec<PathBuf>),
 }
 
-/// Why a host's key was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum HostKeyError {
-    /// No file says anything about the host.
-    #[error(
-        "the host key of {host} is not known: it shows {seen}; compare that with what `ssh-keygen -lf` says on the host's console, and if it is the same add this line to {}: {line}",
-        first_file(files)
-    )]
-    Unknown {
-        /// As it is looked up in `known_hosts`.
-        host: String,
-        /// The key that was shown.
-        seen: Fingerprint,
-        /// The files that were read.
-        files: Vec<PathBuf>,
-        /// What to add once the key was compared.
-        line: String,
-    },
-    /// A file says that the host has another key.
-    #[error(
-        "the host key of {host} changed: it shows {seen}, but {}; either the host was rebuilt or someone stands between; if it was rebuilt, remove what is recorded and add the new key",
-        list(recorded, |(key, place)| format!("{key} is recorded at {place}"))
-    )]
-    Changed {
-        /// As it is looked up in `known_hosts`.
-        host: String,
-        /// The key that was shown.
-        seen: Fingerprint,
-        /// The keys that were expected, and the lines that hold them.
-        recorded: Vec<(Fingerprint, Place)>,
-    },
-    /// The key is not one of those pinned.
-    #[error(
-        "the host key of {host} is not the pinned one: it shows {seen}, pinned {}; either the host was replaced or someone stands between; log in only after you know which",
-        list_or(pinned, "is none", |key| format!("is {key}"))
-    )]
-    NotPinned {
-        /// Host and port.
-        host: String,
-        /// The key that was shown.
-        seen: Fingerprint,
-        /// The keys that were expected.
-        pinned: Vec<Fingerprint>,
-    },
-    /// The key is marked as never to be trusted.
-    #[error(
-        "the host key of {host} is revoked: it shows {seen}, which {place} marks as @revoked; give the host a new key"
-    )]
-    Revoked {
-        /// As it is looked up in `known_hosts`.
-        host: String,
-        /// The key that was shown.
-        seen: Fingerprint,
-        /// The line that revokes it.
-        place: Place,
-    },
-    /// The files name only an authority for the host's certificates, which is not verified here.
-    #[error(
-        "the host key of {host} is not known: it shows {seen}, and {place} trusts certificates signed by {authority}, which says nothing about a plain key; host certificates are not verified here, so add the key itself to that file once you compared it: {line}"
-    )]
-    AuthorityOnly {
-        /// As it is looked up in `known_hosts`.
-        host: String,
-        /// The key that was shown.
-        seen: Fingerprint,
-        /// The authority's key.
-        authority: Fingerprint,
-        /// The `@cert-authority` line.
-        place: Place,
-        /// What to add once the key was compared.
-        line: String,
-    },
-    /// A file is there but cannot be read, so nothing can be said about any host.
-    #[error("cannot read the known hosts in {}; correct its permissions or name another file", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-}
-
-fn first_file(files: &[PathBuf]) -> Cow<'_, str> {
-    files.first().map_or(Cow::Borrowed("a known_hosts file"), |file| file.to_string_lossy())
-}
-
-fn list<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
-    items.iter().map(show).collect::<Vec<_>>().join(" and ")
-}
-
-fn list_or<T>(items: &[T], none: &str, show: impl Fn(&T) -> String) -> String {
-    if items.is_empty() { none.to_owned() } else { list(items, show) }
-}
-
 /// What is known about one host before it is contacted.
 #[derive(Debug)]
 pub(super) struct Verifier {
+    /// As it is looked up in `known_hosts`.
     host: String,
+    /// As certificates name it: without a port.
+    name: String,
     known: Known,
 }
 
 #[derive(Debug)]
 enum Known {
     Pinned(Vec<PublicKey>),
-    Files {
-        files: Vec<PathBuf>,
-        /// Lines for the host and its port.
-        records: Vec<Record>,
-        /// On another port than 22: lines for the bare host. As in OpenSSH they can confirm a key, and nothing else.
-        portless: Vec<Record>,
-    },
+    Files(Lines),
+}
+
+/// What the files say.
+#[derive(Debug)]
+struct Lines {
+    files: Vec<PathBuf>,
+    /// Lines for the host and its port.
+    records: Vec<Record>,
+    /// On another port than 22: lines for the bare host. As in OpenSSH they can confirm a key, and nothing else.
+    portless: Vec<Record>,
+}
+
+impl Lines {
+    fn saying(&self, says: Says) -> impl Iterator<Item = &Record> {
+        self.records.iter().chain(&self.portless).filter(move |record| record.says == says)
+    }
+
+    fn find(&self, says: Says, key: &PublicKey) -> Option<&Record> {
+        self.saying(says).find(|record| record.key == *key)
+    }
 }
 
 impl Trust {
     /// Reads what there is to know. Blocks on small files.
     pub(super) fn about(&self, host: &str, port: u16) -> Result<Verifier, HostKeyError> {
-        let name = known_hosts::lookup_name(host, port);
+        let (name, bare) = (known_hosts::lookup_name(host, port), known_hosts::lookup_name(host, 22));
         let known = match self {
             Self::Pinned(keys) => Known::Pinned(keys.clone()),
             Self::KnownHosts(files) => {
-                let bare = known_hosts::lookup_name(host, 22);
                 let (mut records, mut portless) = (Vec::new(), Vec::new());
                 for file in files {
                     // Bytes: a stray one in somebody's comment must not hide the other lines.
@@ -156,10 +79,10 @@ impl Trust {
                         portless.extend(known_hosts::records(&text, file, &bare));
                     }
                 }
-                Known::Files { files: files.clone(), records, portless }
+                Known::Files(Lines { files: files.clone(), records, portless })
             }
         };
-        Ok(Verifier { host: name, known })
+        Ok(Verifier { host: name, name: bare, known })
     }
 }
 
@@ -169,15 +92,21 @@ impl Verifier {
     pub(super) fn algorithms(&self) -> Vec<Algorithm> {
         let known: Vec<Algorithm> = match &self.known {
             Known::Pinned(keys) => keys.iter().map(|key| key.wire().algorithm()).collect(),
-            Known::Files { records, portless, .. } => {
-                let keys = records.iter().chain(portless).filter(|record| record.says == Says::HostKey);
-                keys.map(|record| record.key.wire().algorithm()).collect()
-            }
+            Known::Files(lines) => lines.saying(Says::HostKey).map(|record| record.key.wire().algorithm()).collect(),
         };
         let is_known = |offered: &Algorithm| known.iter().any(|key| same_family(key, offered));
         let (mut first, rest): (Vec<_>, Vec<_>) = offered().into_iter().partition(is_known);
         first.extend(rest);
         first
+    }
+
+    /// The algorithms of certificates to ask for: none where no authority is trusted to vouch for the host, so that it
+    /// shows the key that is known.
+    pub(super) fn certificate_algorithms(&self) -> Vec<Algorithm> {
+        match &self.known {
+            Known::Files(lines) if lines.saying(Says::Authority).next().is_some() => self.algorithms(),
+            _ => Vec::new(),
+        }
     }
 
     /// The verdict on the key that the host showed, and proved to hold.
@@ -189,46 +118,66 @@ impl Verifier {
                 seen: shown.fingerprint(),
                 pinned: pinned.iter().map(PublicKey::fingerprint).collect(),
             }),
-            Known::Files { files, records, portless } => self.verify_recorded(shown, files, records, portless),
+            Known::Files(lines) => self.verify_recorded(shown, lines),
         }
     }
 
-    fn verify_recorded(
-        &self,
-        shown: &PublicKey,
-        files: &[PathBuf],
-        records: &[Record],
-        portless: &[Record],
-    ) -> Result<(), HostKeyError> {
+    /// The verdict on the certificate that the host showed, and whose key it proved to hold. As in OpenSSH a
+    /// certificate that proves nothing leaves the key in it, which may be known by itself.
+    pub(super) fn verify_certificate(&self, shown: &Certificate, now: SystemTime) -> Result<(), HostKeyError> {
+        let (key, signer) = (shown.key(), shown.authority());
+        let Known::Files(lines) = &self.known else { return self.verify(&key) };
+        let host = self.host.clone();
+        if let Some(revoked) = lines.find(Says::Revoked, &signer) {
+            let (signer, place) = (signer.fingerprint(), revoked.place.clone());
+            return Err(HostKeyError::AuthorityRevoked { host, signer, place });
+        }
+        let by_itself = self.verify(&key);
+        if matches!(by_itself, Ok(()) | Err(HostKeyError::Revoked { .. })) {
+            return by_itself;
+        }
+        let Some(authority) = lines.find(Says::Authority, &signer) else {
+            return Err(match by_itself {
+                Err(HostKeyError::NoCertificate { .. } | HostKeyError::Unknown { .. }) => {
+                    HostKeyError::OtherAuthority {
+                        host,
+                        signer: signer.fingerprint(),
+                        trusted: lines.saying(Says::Authority).map(fingerprint_and_place).collect(),
+                    }
+                }
+                other => return other,
+            });
+        };
+        shown.check_host(&self.name, now).map_err(|flaw| {
+            let (certificate, seen) = shown.describe();
+            HostKeyError::Certificate { host, certificate, seen, place: authority.place.clone(), flaw: Box::new(flaw) }
+        })
+    }
+
+    fn verify_recorded(&self, shown: &PublicKey, lines: &Lines) -> Result<(), HostKeyError> {
         let host = self.host.clone();
         let seen = shown.fingerprint();
-        let all = || records.iter().chain(portless);
-        if let Some(revoked) = all().find(|record| record.says == Says::Revoked && record.key == *shown) {
+        if let Some(revoked) = lines.find(Says::Revoked, shown) {
             return Err(HostKeyError::Revoked { host, seen, place: revoked.place.clone() });
         }
-        if all().any(|record| record.says == Says::HostKey && record.key == *shown) {
+        if lines.find(Says::HostKey, shown).is_some() {
             return Ok(());
         }
-        let recorded: Vec<_> = records
-            .iter()
-            .filter(|record| record.says == Says::HostKey)
-            .map(|record| (record.key.fingerprint(), record.place.clone()))
-            .collect();
+        let recorded: Vec<_> =
+            lines.records.iter().filter(|record| record.says == Says::HostKey).map(fingerprint_and_place).collect();
         if !recorded.is_empty() {
             return Err(HostKeyError::Changed { host, seen, recorded });
         }
         let line = format!("{host} {shown}");
-        match records.iter().find(|record| record.says == Says::Authority) {
-            Some(authority) => Err(HostKeyError::AuthorityOnly {
-                host,
-                seen,
-                authority: authority.key.fingerprint(),
-                place: authority.place.clone(),
-                line,
-            }),
-            None => Err(HostKeyError::Unknown { host, seen, files: files.to_vec(), line }),
-        }
+        Err(match lines.saying(Says::Authority).next().map(fingerprint_and_place) {
+            Some(authority) => HostKeyError::NoCertificate { host, seen, authority, line },
+            None => HostKeyError::Unknown { host, seen, files: lines.files.clone(), line },
+        })
     }
+}
+
+fn fingerprint_and_place(record: &Record) -> (Fingerprint, Place) {
+    (record.key.fingerprint(), record.place.clone())
 }
 
 /// Host keys we can verify, the preferred first. No SHA-1.
@@ -302,7 +251,7 @@ mod tests {
     fn an_authority_does_not_vouch_for_a_plain_key_not_even_its_own() {
         let verifier = about(&format!("@cert-authority * {ED25519}\n"), "web", 22);
         let error = verifier.verify(&key(ED25519)).unwrap_err();
-        assert!(matches!(error, HostKeyError::AuthorityOnly { .. }), "{error}");
+        assert!(matches!(error, HostKeyError::NoCertificate { .. }), "{error}");
     }
 
     #[test]

@@ -5,16 +5,16 @@ use airlift_hosts::ssh::{Auth, ConnectError, ConnectErrorKind, Hop, Options, Ses
 use crate::common::{chain, pinned, server, target, with_key};
 use crate::sshd::{Key, Sshd};
 
-async fn trusting(sshd: &Sshd, trust: Trust, auth: Auth) -> Result<Session, ConnectError> {
+pub(crate) async fn trusting(sshd: &Sshd, trust: Trust, auth: Auth) -> Result<Session, ConnectError> {
     connect(&Hop { target: target(sshd), trust, auth }, &[], &Options::default()).await
 }
 
 /// Connects with this text as the known hosts.
-async fn knowing(sshd: &Sshd, key: &Key, text: &str) -> Result<Session, ConnectError> {
+pub(crate) async fn knowing(sshd: &Sshd, key: &Key, text: &str) -> Result<Session, ConnectError> {
     trusting(sshd, Trust::KnownHosts(vec![sshd.known_hosts(text)]), with_key(key)).await
 }
 
-fn refused(result: Result<Session, ConnectError>) -> String {
+pub(crate) fn refused(result: Result<Session, ConnectError>) -> String {
     let error = result.expect_err("must be refused");
     assert_eq!(error.kind(), ConnectErrorKind::HostKey, "{}", chain(&error));
     assert!(!error.is_transient());

@@ -151,17 +151,49 @@ async fn a_file_chooses_the_agents_key_and_keeps_its_other_keys_out() {
     assert!(!sshd.log().contains(&other.fingerprint()), "the other key was offered: {}", sshd.log());
 }
 
+/// The types and fingerprints that a server refused, in their order.
+fn refused_by(sshd: &Sshd) -> Vec<String> {
+    let log = sshd.log();
+    let refused = log.lines().filter(|line| line.contains("Failed publickey"));
+    refused.filter_map(|line| Some(line.split_once("ssh2: ")?.1.to_owned())).collect()
+}
+
 #[tokio::test]
-async fn keys_are_offered_in_the_order_of_openssh() {
-    let (in_both, in_agent, in_file) = (Key::ed25519(), Key::ed25519(), Key::ed25519());
-    let (sshd, _) = server();
+async fn keys_and_certificates_are_offered_in_the_order_of_openssh() {
+    let keys: Vec<Key> = (0..6).map(|_| Key::ed25519()).collect();
+    let authority = Key::ed25519();
     let agent = Agent::start();
-    agent.add(&in_agent);
-    agent.add(&in_both);
-    let auth = Auth::new().identity_file(in_file.path()).identity_file(in_both.path()).agent(agent.socket());
-    let said = chain(&login(&sshd, auth).await.unwrap_err());
-    let position = |key: &Key| said.find(&key.fingerprint()).unwrap_or_else(|| panic!("not tried: {said}"));
-    assert!(position(&in_both) < position(&in_agent) && position(&in_agent) < position(&in_file), "{said}");
+    authority.certify(&keys[1], &["-n", "somebody"]);
+    for key in [2, 1, 0] {
+        agent.add(&keys[key]);
+    }
+    authority.certify(&keys[4], &["-n", "somebody"]);
+    let certificate = keys[4].certificate_path();
+    for (only_files, named) in [(false, false), (true, false), (false, true), (true, true)] {
+        let servers = [(); 2].map(|()| Sshd::setup().config("MaxAuthTries 20").start());
+        let [ours, theirs] = &servers;
+        let mut auth = Auth::new().agent(agent.socket());
+        let mut ssh = std::process::Command::new("ssh");
+        ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o", "UserKnownHostsFile=/dev/null"]);
+        ssh.args(["-o", "StrictHostKeyChecking=no", "-o", &format!("IdentityAgent={}", agent.socket().display())]);
+        for key in [3, 1, 0, 4] {
+            auth = auth.identity_file(keys[key].path());
+            ssh.arg("-i").arg(keys[key].path());
+        }
+        if only_files {
+            auth = auth.only_identity_files();
+            ssh.args(["-o", "IdentitiesOnly=yes"]);
+        }
+        if named {
+            auth = auth.certificate_file(&certificate);
+            ssh.args(["-o", &format!("CertificateFile={}", certificate.display())]);
+        }
+        login(ours, auth).await.unwrap_err();
+        let ssh = ssh.args(["-p", &theirs.port().to_string(), &theirs.host(), "true"]).output().unwrap();
+        assert!(!ssh.status.success());
+        assert!(refused_by(theirs).len() >= 4, "{}", theirs.log());
+        assert_eq!(refused_by(ours), refused_by(theirs), "only files: {only_files}, certificate named: {named}");
+    }
 }
 
 #[tokio::test]

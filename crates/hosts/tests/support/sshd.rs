@@ -68,6 +68,23 @@ impl Key {
         fs::read_to_string(self.public_path()).unwrap().trim().to_owned()
     }
 
+    /// Signs a certificate of `subject`, with arguments of `ssh-keygen` such as `-n NAME`, `-V VALIDITY` or `-h` for a
+    /// host. It stands beside the key, as `KEY-cert.pub`.
+    pub(crate) fn certify(&self, subject: &Self, args: &[&str]) {
+        let authority = self.path();
+        run(Command::new("ssh-keygen")
+            .arg("-qs")
+            .arg(authority)
+            .args(["-I", "a test"])
+            .args(args)
+            .arg(subject.public_path()));
+    }
+
+    /// The file of its certificate, once it is certified.
+    pub(crate) fn certificate_path(&self) -> PathBuf {
+        self.folder.path().join("key-cert.pub")
+    }
+
     /// The fingerprint as `ssh-keygen -l` shows it.
     pub(crate) fn fingerprint(&self) -> String {
         let shown = run(Command::new("ssh-keygen").arg("-lf").arg(self.public_path()));
@@ -108,6 +125,16 @@ impl Setup {
     pub(crate) fn config(mut self, line: &str) -> Self {
         self.config.push(line.to_owned());
         self
+    }
+
+    /// Shows this certified key, and the certificate beside it.
+    pub(crate) fn certified_host_key(self, key: &Key) -> Self {
+        self.host_key(key.path()).config(&format!("HostCertificate {}", key.certificate_path().display()))
+    }
+
+    /// Lets in users whom this authority certified.
+    pub(crate) fn trust_users_of(self, authority: &Key) -> Self {
+        self.config(&format!("TrustedUserCAKeys {}", authority.public_path().display()))
     }
 
     /// Takes the place of a server that was stopped.
@@ -287,7 +314,11 @@ impl Agent {
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("agent");
-        let child = Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn().unwrap();
+        let mut agent = Command::new("ssh-agent");
+        agent.arg("-D").arg("-a").arg(&socket);
+        // Who is asked to confirm a signature says no.
+        agent.env("SSH_ASKPASS", "/bin/false").env("SSH_ASKPASS_REQUIRE", "force");
+        let child = agent.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let agent = Self { folder, child };
         eventually("the ssh-agent to listen", || agent.socket().exists());
         agent
@@ -297,8 +328,14 @@ impl Agent {
         self.folder.path().join("agent")
     }
 
+    /// Adds a key, and the certificate beside it.
     pub(crate) fn add(&self, key: &Key) {
-        run(Command::new("ssh-add").arg("-q").arg(key.path()).env("SSH_AUTH_SOCK", self.socket()));
+        self.add_with(key, &[]);
+    }
+
+    /// With options of `ssh-add`.
+    pub(crate) fn add_with(&self, key: &Key, options: &[&str]) {
+        run(Command::new("ssh-add").arg("-q").args(options).arg(key.path()).env("SSH_AUTH_SOCK", self.socket()));
     }
 }
 
