@@ -95,6 +95,14 @@ pub enum Command {
     /// With provider `local`, the default, scripts run as your user on this machine.
     #[command(after_help = "Example:\n  airlift init && airlift up\n  airlift init --provider hosts --fleet shop")]
     Init(Init),
+    /// Make an airlift.yaml from the file of another tool
+    ///
+    /// Reads the config.yaml of the Python spot deployer, and Ansible inventories (INI and YAML) as listed hosts with their
+    /// groups as labels. What airlift.yaml has no place for is named on standard error, each part with its line.
+    #[command(
+        after_help = "Example:\n  airlift import inventory.ini\n  airlift import config.yaml --fleet shop -o airlift.yaml\n  airlift import hosts.yml -o -                 prints it"
+    )]
+    Import(Import),
     /// Check the config, the bundle and what they name, without touching any host
     #[command(after_help = "Example:\n  airlift check -C examples/hello")]
     Check(Check),
@@ -198,6 +206,34 @@ pub enum Provider {
     Local,
     /// Machines that are there already.
     Hosts,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The file; its path is relative to where you are.
+    #[arg(value_name = "FILE")]
+    pub file: Utf8PathBuf,
+    /// The file to write, which must not be there yet; `-` prints it [default: airlift.yaml of the project].
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<Utf8PathBuf>,
+    /// What the file is [default: what it looks like].
+    #[arg(long, value_enum)]
+    pub format: Option<ImportFormat>,
+    /// The fleet's name; one that is unlikely to collide is made up where none is given.
+    #[arg(long, value_name = "NAME")]
+    pub fleet: Option<String>,
+}
+
+/// The files of other tools that `import` reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ImportFormat {
+    /// config.yaml of the Python spot deployer.
+    SpotDeployer,
+    /// An Ansible inventory with sections.
+    AnsibleIni,
+    /// An Ansible inventory in YAML.
+    AnsibleYaml,
 }
 
 /// Arguments of `check`.

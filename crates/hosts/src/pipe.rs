@@ -30,21 +30,37 @@ impl Count {
     }
 }
 
-/// Who is told how far a transfer is.
+/// Tells how far a transfer is, counted before compression: how long the rest will be on its way can be told from these bytes
+/// alone, as nobody knows how small it will become.
 pub(crate) struct Progress {
-    pub(crate) feed: Feed,
-    pub(crate) host: HostId,
-    pub(crate) total: Option<u64>,
+    feed: Feed,
+    host: HostId,
+    total: u64,
+    done: u64,
+    told: u64,
+}
+
+impl Progress {
+    pub(crate) fn new(feed: &Feed, host: &HostId, total: u64) -> Self {
+        Self { feed: feed.clone(), host: host.clone(), total, done: 0, told: 0 }
+    }
+
+    /// So many bytes more are on their way.
+    pub(crate) fn advance(&mut self, bytes: u64) {
+        self.done += bytes;
+        if self.done - self.told >= CHUNK as u64 || self.done >= self.total {
+            self.told = self.done;
+            let (bytes, total) = (self.done, Some(self.total.max(self.done)));
+            self.feed.signal(Signal::Sent { host: self.host.clone(), bytes, total });
+        }
+    }
 }
 
 /// Runs `write` on a thread that may block; what it writes comes out of the pipe. Its error comes out last.
-pub(crate) fn pipe(
-    progress: Progress,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
-) -> (Input, Count) {
+pub(crate) fn pipe(write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static) -> (Input, Count) {
     let (sender, input) = mpsc::channel(AHEAD);
     let count = Count::default();
-    let mut mouth = Mouth { sender, buffer: Vec::with_capacity(CHUNK), count: count.clone(), progress };
+    let mut mouth = Mouth { sender, buffer: Vec::with_capacity(CHUNK), count: count.clone() };
     tokio::task::spawn_blocking(move || {
         let result = write(&mut mouth).and_then(|()| mouth.flush());
         match result {
@@ -63,7 +79,6 @@ struct Mouth {
     sender: mpsc::Sender<io::Result<Bytes>>,
     buffer: Vec<u8>,
     count: Count,
-    progress: Progress,
 }
 
 impl Write for Mouth {
@@ -82,8 +97,7 @@ impl Write for Mouth {
         let chunk = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK)));
         let length = chunk.len() as u64;
         self.sender.blocking_send(Ok(chunk)).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
-        let bytes = self.count.0.fetch_add(length, Ordering::Relaxed) + length;
-        self.progress.feed.signal(Signal::Sent { host: self.progress.host.clone(), bytes, total: self.progress.total });
+        self.count.0.fetch_add(length, Ordering::Relaxed);
         Ok(())
     }
 }

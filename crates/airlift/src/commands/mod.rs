@@ -7,6 +7,7 @@ mod change;
 mod check;
 mod down;
 mod fleet;
+mod import;
 mod init;
 mod logs;
 mod man;
@@ -38,6 +39,7 @@ use crate::settings::Settings;
 pub(crate) async fn dispatch(command: Command, settings: Settings, hooks: &Hooks) -> Result<Exit, Error> {
     match command {
         Command::Init(args) => init::run(&args, &settings),
+        Command::Import(args) => import::run(&args, &settings),
         Command::Check(_) => check::run(&settings).await,
         Command::Plan(args) => plan::run(args, settings, hooks).await,
         Command::Up(args) => up::run(args, settings, hooks).await,

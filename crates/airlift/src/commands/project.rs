@@ -394,7 +394,7 @@ fn explain(problems: Vec<Problem>, text: &str) -> Error {
 }
 
 /// Only the line of a problem is shown, none is where there is no text, and no value that may be a secret is.
-fn places(problems: Vec<Problem>, text: &str) -> Vec<Place> {
+pub(crate) fn places(problems: Vec<Problem>, text: &str) -> Vec<Place> {
     let text: Arc<str> = masked(&problems, text).into();
     problems
         .into_iter()
@@ -408,7 +408,7 @@ fn places(problems: Vec<Problem>, text: &str) -> Vec<Place> {
                 code: problem.code.as_str(),
                 message: problem.message,
                 help: (!help.is_empty()).then(|| help.join("\n")),
-                file: CONFIG.to_owned(),
+                file: problem.file,
                 line: problem.at.map(|at| at.line),
                 column: problem.at.map(|at| at.column),
                 warning: problem.severity == Severity::Warning,

@@ -6,6 +6,7 @@
 mod codes;
 mod fleet;
 mod help;
+mod import;
 mod mistakes;
 mod redact;
 mod terminal;
