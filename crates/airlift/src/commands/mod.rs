@@ -24,13 +24,14 @@ mod status;
 mod undo;
 mod up;
 
+pub(crate) use project::Project;
+
 use std::io::Write as _;
 
 use camino::Utf8Path;
-use clap::CommandFactory as _;
 
 use crate::Hooks;
-use crate::cli::{Cli, Command};
+use crate::cli::Command;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::settings::Settings;
@@ -63,7 +64,7 @@ pub(crate) async fn dispatch(command: Command, settings: Settings, hooks: &Hooks
             Ok(Exit::Success)
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "airlift", &mut std::io::stdout());
+            say(crate::complete::script(shell)?.trim())?;
             Ok(Exit::Success)
         }
         Command::Man { folder } => man::run(&folder),

@@ -85,6 +85,13 @@ impl Project {
         Ok(Self { config: parsed.config, warnings: problems })
     }
 
+    /// The config alone, where it can be read; what it names is not looked at.
+    pub(crate) fn glance(settings: &Settings) -> Option<Self> {
+        let text = fs_err::read_to_string(settings.project.join(CONFIG)).ok()?;
+        let parsed = config::parse(CONFIG, &text).ok()?;
+        Some(Self { config: parsed.config, warnings: Vec::new() })
+    }
+
     /// What is probably not as it was meant.
     pub(crate) fn warnings(&self) -> Vec<Place> {
         places(self.warnings.clone(), "")

@@ -10,8 +10,8 @@ use pty_process::blocking::{Command, Pty, open};
 use super::support::{Sandbox, eventually};
 use super::two;
 
-/// The program in a terminal of its own.
-struct Session {
+/// A program in a terminal of its own.
+pub(crate) struct Session {
     pty: Arc<Pty>,
     child: Child,
     seen: Arc<Mutex<Vec<u8>>>,
@@ -19,8 +19,12 @@ struct Session {
 
 impl Session {
     fn start(sandbox: &Sandbox, words: &[&str], variables: &[(&str, &str)]) -> Self {
-        let plain = sandbox.command(words);
-        let mut command = Command::new(plain.get_program()).args(plain.get_args()).current_dir(sandbox.project());
+        Self::of(&sandbox.command(words), variables)
+    }
+
+    pub(crate) fn of(plain: &std::process::Command, variables: &[(&str, &str)]) -> Self {
+        let folder = plain.get_current_dir().unwrap();
+        let mut command = Command::new(plain.get_program()).args(plain.get_args()).current_dir(folder);
         command = command.env_clear().env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
         for (name, value) in plain.get_envs() {
             command = command.env(name, value.unwrap_or_default());
@@ -46,16 +50,16 @@ impl Session {
         String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned()
     }
 
-    fn expect(&self, text: &str) {
+    pub(crate) fn expect(&self, text: &str) {
         eventually(text, || self.seen().contains(text));
     }
 
-    fn type_in(&self, text: &str) {
+    pub(crate) fn type_in(&self, text: &str) {
         (&*self.pty).write_all(text.as_bytes()).unwrap();
     }
 
     /// Waits for the end; everything that was shown, and the exit code.
-    fn end(mut self) -> (String, Option<i32>) {
+    pub(crate) fn end(mut self) -> (String, Option<i32>) {
         let code = self.child.wait().unwrap().code();
         // What was written before the end may still be on its way through the terminal.
         let mut before = usize::MAX;
