@@ -56,8 +56,9 @@ impl SshHosts {
             return Ok(Outcome::Sent { bytes: 0, pieces });
         }
         let compression = remote.place.compression();
-        let plain = bundle.manifest().distinct().filter(|piece| missing.contains(&piece.digest)).map(|piece| piece.len).sum();
-        let mut progress = Progress::new(&self.inner().feed, &permit.action().host, plain);
+        let mut progress = Progress::new(&self.inner().feed, &permit.action().host);
+        let wanted = bundle.manifest().distinct().filter(|piece| missing.contains(&piece.digest));
+        progress.expect(wanted.map(|piece| piece.len).sum());
         let (input, sent) = pipe(move |out| {
             let mut advance = |bytes| progress.advance(bytes);
             write_pieces(&bundle, &missing, compression, out, &mut advance).map_err(io::Error::other)?;
@@ -124,6 +125,7 @@ impl Delivery for SshHosts {
 pub(crate) fn read_file(path: Utf8PathBuf, compression: Compression, mut progress: Progress) -> (Input, Count) {
     pipe(move |out| {
         let mut file = fs::File::open(&path)?;
+        progress.expect(file.metadata()?.len());
         match compression {
             Compression::Plain => copy(&mut file, out, &mut progress),
             Compression::Gzip => {

@@ -41,8 +41,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new(feed: &Feed, host: &HostId, total: u64) -> Self {
-        Self { feed: feed.clone(), host: host.clone(), total, done: 0, told: 0 }
+    pub(crate) fn new(feed: &Feed, host: &HostId) -> Self {
+        Self { feed: feed.clone(), host: host.clone(), total: 0, done: 0, told: 0 }
+    }
+
+    /// So many bytes there are to send.
+    pub(crate) fn expect(&mut self, total: u64) {
+        self.total = total;
     }
 
     /// So many bytes more are on their way.
@@ -113,5 +118,24 @@ pub(crate) async fn limited<T>(
         Err(_) => Err(ActError::transient(format!(
             "{what} took longer than {seconds} s; raise run.upload_timeout, or send less"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_counts_what_there_is_to_send_and_ends_with_all_of_it() {
+        let (feed, mut reader) = Feed::new();
+        let host: HostId = "web/1".parse().unwrap();
+        let mut progress = Progress::new(&feed, &host);
+        progress.expect(600 << 10);
+        for _ in 0..3 {
+            progress.advance(200 << 10);
+        }
+        let told: Vec<Signal> = std::iter::from_fn(|| reader.signals.try_recv().ok()).collect();
+        let sent = |kib: u64| Signal::Sent { host: host.clone(), bytes: kib << 10, total: Some(600 << 10) };
+        assert_eq!(told, [sent(400), sent(600)]);
     }
 }

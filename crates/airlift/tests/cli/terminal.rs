@@ -155,3 +155,31 @@ fn status_goes_on_until_ctrl_c() {
     let (seen, code) = status.end();
     assert_eq!(code, Some(0), "{seen}");
 }
+
+#[test]
+fn the_live_view_follows_the_size_of_the_terminal() {
+    let sandbox = two();
+    sandbox.ok(&["up", "--quiet"]);
+    let marker = sandbox.root().join("go");
+    sandbox.write("long.sh", &format!("while [ ! -e {marker} ]; do sleep 0.1; done\n"));
+    let run = Session::start(&sandbox, &["run", "long.sh"], &[]);
+    run.expect("0 of 2 hosts succeeded, 2 running");
+    // The kernel sends SIGWINCH; the line for all no longer fits.
+    run.pty.resize(Size::new(24, 24)).unwrap();
+    run.expect("0 of 2 hosts succ…");
+    std::fs::write(marker, "").unwrap();
+    assert_eq!(run.end().1, Some(0));
+}
+
+#[test]
+fn the_watched_status_fits_the_terminal_and_follows_its_size() {
+    let sandbox = Sandbox::new(super::AIRLIFT, "fleet: many\nprovider: local\ninstances: {web: 60}\n");
+    let status = Session::start(&sandbox, &["status", "--watch"], &[]);
+    status.expect("60 hosts: 60 not there");
+    assert!(status.seen().contains("web/20") && !status.seen().contains("web/21"), "{}", status.seen());
+    status.expect("… and 40 more (40 not there)");
+    status.pty.resize(Size::new(10, 90)).unwrap();
+    status.expect("… and 54 more (54 not there)");
+    status.type_in("\x03");
+    assert_eq!(status.end().1, Some(0));
+}
