@@ -98,7 +98,7 @@ fn what_all_hosts_share_is_said_once() {
 #[test]
 fn keys_of_some_hosts_are_tried_beside_the_usual_ones() {
     let (config, _) = taken("hosts", "a ansible_ssh_private_key_file=~/.ssh/a\nb\n");
-    let files: Vec<&str> = config.ssh.identity_files.iter().map(|file| file.as_str()).collect();
+    let files: Vec<&str> = config.ssh.identity_files.iter().map(airlift_core::config::LocalPath::as_str).collect();
     assert_eq!(files.first(), Some(&"~/.ssh/a"));
     assert!(files.contains(&"~/.ssh/id_ed25519"), "{files:?}");
 }
