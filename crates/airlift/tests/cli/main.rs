@@ -11,6 +11,7 @@ mod import;
 mod mistakes;
 mod redact;
 mod terminal;
+mod training;
 
 #[path = "../support/mod.rs"]
 mod support;
