@@ -1,7 +1,10 @@
 //! The command line as data. Its help is the reference documentation, so each command carries an example.
 
 use camino::Utf8PathBuf;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::ArgValueCandidates;
+
+use crate::complete;
 
 /// Delivers scripts and files to fleets of machines, runs them there, and operates the machines safely.
 ///
@@ -38,7 +41,7 @@ ssh ends with the status of what it ran on the host.";
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// The project folder: airlift.yaml, the bundle and ./files are relative to it.
-    #[arg(short = 'C', value_name = "DIR", global = true, default_value = ".")]
+    #[arg(short = 'C', value_name = "DIR", global = true, default_value = ".", value_hint = ValueHint::DirPath)]
     pub directory: Utf8PathBuf,
     /// Print JSON lines instead of text (docs/json.md).
     #[arg(long, global = true)]
@@ -69,19 +72,19 @@ pub struct Acting {
 #[command(next_help_heading = "Which hosts (default: all)")]
 pub struct Select {
     /// By id or group, such as web/3 or web; may be repeated.
-    #[arg(long = "host", value_name = "ID")]
+    #[arg(long = "host", value_name = "ID", add = ArgValueCandidates::new(complete::hosts))]
     pub hosts: Vec<String>,
     /// By label: key=value; may be repeated.
-    #[arg(long = "label", value_name = "KEY=VALUE")]
+    #[arg(long = "label", value_name = "KEY=VALUE", add = ArgValueCandidates::new(complete::labels))]
     pub labels: Vec<String>,
     /// By region.
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", add = ArgValueCandidates::new(complete::regions))]
     pub region: Option<String>,
     /// By instance type.
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", add = ArgValueCandidates::new(complete::types))]
     pub instance_type: Option<String>,
     /// Those that did not succeed in a run.
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", add = ArgValueCandidates::new(complete::runs))]
     pub failed_of: Option<String>,
     /// Some of the others at random.
     #[arg(long, value_name = "N")]
@@ -96,6 +99,14 @@ pub enum Command {
     /// With provider `local`, the default, scripts run as your user on this machine.
     #[command(after_help = "Example:\n  airlift init && airlift up\n  airlift init --provider hosts --fleet shop")]
     Init(Init),
+    /// Make an airlift.yaml from the file of another tool
+    ///
+    /// Reads the config.yaml of the Python spot deployer, and Ansible inventories (INI and YAML) as listed hosts with their
+    /// groups as labels. What airlift.yaml has no place for is named on standard error, each part with its line.
+    #[command(
+        after_help = "Example:\n  airlift import inventory.ini\n  airlift import config.yaml --fleet shop -o airlift.yaml\n  airlift import hosts.yml -o -                 prints it"
+    )]
+    Import(Import),
     /// Check the config, the bundle and what they name, without touching any host
     #[command(after_help = "Example:\n  airlift check -C examples/hello")]
     Check(Check),
@@ -162,8 +173,13 @@ pub enum Command {
     /// Print the JSON schema of airlift.yaml, for editors
     #[command(after_help = "Example:\n  airlift schema > airlift.schema.json")]
     Schema,
-    /// Print a shell's completion script
-    #[command(after_help = "Example:\n  airlift completions bash > ~/.local/share/bash-completion/completions/airlift")]
+    /// Print what makes a shell complete commands, options, ids, hosts and labels
+    ///
+    /// For the start-up file of the shell, so that it always is the one of the airlift that is installed. What is completed is
+    /// read from the project and its state; no host is asked.
+    #[command(
+        after_help = "Example:\n  airlift completions bash\n\nIn ~/.bashrc:\n  source <(airlift completions bash)\nIn ~/.zshrc, after compinit:\n  source <(airlift completions zsh)\nIn ~/.config/fish/config.fish:\n  airlift completions fish | source"
+    )]
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
@@ -172,7 +188,7 @@ pub enum Command {
     #[command(hide = true, after_help = "Example:\n  airlift man /usr/local/share/man/man1")]
     Man {
         /// The folder; it is made where it is not there.
-        #[arg(value_name = "DIR")]
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
         folder: Utf8PathBuf,
     },
     /// Serve as one local instance; what provider `local` starts
@@ -203,6 +219,34 @@ pub enum Provider {
     Hosts,
 }
 
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The file; its path is relative to where you are.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Utf8PathBuf,
+    /// The file to write, which must not be there yet; `-` prints it [default: airlift.yaml of the project].
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<Utf8PathBuf>,
+    /// What the file is [default: what it looks like].
+    #[arg(long, value_enum)]
+    pub format: Option<ImportFormat>,
+    /// The fleet's name; one that is unlikely to collide is made up where none is given.
+    #[arg(long, value_name = "NAME")]
+    pub fleet: Option<String>,
+}
+
+/// The files of other tools that `import` reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ImportFormat {
+    /// config.yaml of the Python spot deployer.
+    SpotDeployer,
+    /// An Ansible inventory with sections.
+    AnsibleIni,
+    /// An Ansible inventory in YAML.
+    AnsibleYaml,
+}
+
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct Check {}
@@ -214,7 +258,7 @@ pub struct PlanArgs {
     #[arg(long)]
     pub exit_code: bool,
     /// Write the plan to a file, for `up --plan`.
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<Utf8PathBuf>,
 }
 
@@ -222,10 +266,10 @@ pub struct PlanArgs {
 #[derive(Debug, Args)]
 pub struct Up {
     /// Do what this plan names and nothing else.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub plan: Option<Utf8PathBuf>,
     /// Then run this script on every host, as `run` does; its path is relative to where you are.
-    #[arg(long, value_name = "SCRIPT")]
+    #[arg(long, value_name = "SCRIPT", value_hint = ValueHint::FilePath)]
     pub run: Option<Utf8PathBuf>,
     /// What applies to every command that acts.
     #[command(flatten)]
@@ -247,7 +291,7 @@ pub struct Status {
 #[derive(Debug, Args)]
 pub struct Run {
     /// The script; its path is relative to where you are.
-    #[arg(value_name = "SCRIPT")]
+    #[arg(value_name = "SCRIPT", value_hint = ValueHint::FilePath)]
     pub script: Utf8PathBuf,
     /// Arguments of the script.
     #[arg(last = true, value_name = "ARGS")]
@@ -290,9 +334,10 @@ pub struct Runs {
 #[derive(Debug, Args)]
 pub struct Logs {
     /// The run; `boot` for the newest bootstrap; the newest run where none is given.
+    #[arg(add = ArgValueCandidates::new(complete::runs_and_boot))]
     pub run: Option<String>,
     /// Only of this host; may be repeated.
-    #[arg(long = "host", value_name = "ID")]
+    #[arg(long = "host", value_name = "ID", add = ArgValueCandidates::new(complete::hosts))]
     pub hosts: Vec<String>,
     /// Only one of the two streams.
     #[arg(long, value_enum)]
@@ -315,6 +360,7 @@ pub enum StreamArg {
 #[derive(Debug, Args)]
 pub struct Attach {
     /// The run; the newest unfinished one where none is given.
+    #[arg(add = ArgValueCandidates::new(complete::open_runs))]
     pub run: Option<String>,
 }
 
@@ -322,6 +368,7 @@ pub struct Attach {
 #[derive(Debug, Args)]
 pub struct Cancel {
     /// The run.
+    #[arg(add = ArgValueCandidates::new(complete::open_runs))]
     pub run: String,
     /// What applies to every command that acts.
     #[command(flatten)]
@@ -343,6 +390,7 @@ pub struct Push {
 #[derive(Debug, Args)]
 pub struct Ssh {
     /// The host; a random one where none is given.
+    #[arg(add = ArgValueCandidates::new(complete::single_hosts))]
     pub host: Option<String>,
     /// A command instead of a shell.
     #[arg(last = true, value_name = "COMMAND")]
@@ -364,6 +412,7 @@ pub struct Down {
 #[derive(Debug, Args)]
 pub struct Resume {
     /// The change; the newest unfinished one where none is given.
+    #[arg(add = ArgValueCandidates::new(complete::open_changes))]
     pub change: Option<String>,
     /// What applies to every command that acts.
     #[command(flatten)]
@@ -374,6 +423,7 @@ pub struct Resume {
 #[derive(Debug, Args)]
 pub struct Undo {
     /// The change to take back.
+    #[arg(add = ArgValueCandidates::new(complete::changes))]
     pub change: String,
     /// What applies to every command that acts.
     #[command(flatten)]
@@ -394,6 +444,7 @@ pub enum Audit {
     #[command(after_help = "Example:\n  airlift audit show c-0k3f9x2a")]
     Show {
         /// The change.
+        #[arg(add = ArgValueCandidates::new(complete::changes))]
         change: String,
     },
     /// Check the whole log against its hash chain and its anchored head
@@ -429,7 +480,7 @@ pub enum Bundle {
     #[command(after_help = "Example:\n  airlift bundle build -o app.bundle")]
     Build {
         /// The file to write.
-        #[arg(short, long, value_name = "FILE")]
+        #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         output: Utf8PathBuf,
         /// Read every file, whatever the cache says.
         #[arg(long)]
@@ -439,6 +490,7 @@ pub enum Bundle {
     #[command(after_help = "Example:\n  airlift bundle show\n  airlift bundle show app.bundle")]
     Show {
         /// A bundle file; the project's bundle where none is given.
+        #[arg(value_hint = ValueHint::FilePath)]
         file: Option<Utf8PathBuf>,
     },
 }

@@ -7,6 +7,7 @@ mod actor;
 pub mod cli;
 pub mod command_line;
 mod commands;
+mod complete;
 pub mod error;
 pub mod exit;
 mod passphrase;
@@ -44,6 +45,9 @@ pub struct Hooks {
 
 /// The whole program: parses the words, carries the command out, shows errors, ends with the documented code.
 pub fn main(words: &[OsString], hooks: &Hooks) -> ExitCode {
+    if complete::answer(words) {
+        return Exit::Success.into();
+    }
     let (cli, command_line) = match parse(words) {
         Ok(parsed) => parsed,
         Err(error) => {

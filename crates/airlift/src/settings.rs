@@ -95,10 +95,7 @@ impl Settings {
 
     /// How text may look.
     pub fn style(&self) -> Style {
-        let (width, height) = rustix::termios::tcgetwinsize(std::io::stdout())
-            .ok()
-            .filter(|size| size.ws_col > 0 && size.ws_row > 0)
-            .map_or((100, 24), |size| (usize::from(size.ws_col), usize::from(size.ws_row)));
+        let (width, height) = size_of(std::io::stdout()).unwrap_or((Style::PLAIN.width, Style::PLAIN.height));
         Style { color: self.color, unicode: self.unicode, width, height }
     }
 
@@ -111,9 +108,15 @@ impl Settings {
     }
 }
 
+/// The columns and lines of the terminal that this is, if it is one and knows them.
+pub(crate) fn size_of(stream: impl std::os::fd::AsFd) -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    (size.ws_col > 0 && size.ws_row > 0).then(|| (usize::from(size.ws_col), usize::from(size.ws_row)))
+}
+
 /// The width of the terminal that this is, if it is one.
 pub(crate) fn width_of(stream: impl std::os::fd::AsFd) -> Option<usize> {
-    rustix::termios::tcgetwinsize(stream).ok().filter(|size| size.ws_col > 0).map(|size| usize::from(size.ws_col))
+    size_of(stream).map(|(width, _)| width)
 }
 
 /// Whether this may be coloured: it is a terminal, and neither `NO_COLOR` nor `TERM=dumb` says otherwise.

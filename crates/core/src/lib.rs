@@ -18,6 +18,7 @@ pub mod event;
 pub mod fault;
 pub mod history;
 pub mod id;
+pub mod import;
 pub mod op;
 pub mod plan;
 pub mod secret;

@@ -13,7 +13,7 @@ const SIGNALS: usize = 4096;
 /// Progress, never stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signal {
-    /// Bytes of a transfer have gone out.
+    /// Bytes of a transfer have gone out, counted before compression.
     Sent {
         /// To which host.
         host: HostId,

@@ -56,9 +56,12 @@ impl SshHosts {
             return Ok(Outcome::Sent { bytes: 0, pieces });
         }
         let compression = remote.place.compression();
-        let progress = Progress { feed: self.inner().feed.clone(), host: permit.action().host.clone(), total: None };
-        let (input, sent) = pipe(progress, move |out| {
-            write_pieces(&bundle, &missing, compression, out, &mut |_| {}).map_err(io::Error::other)?;
+        let mut progress = Progress::new(&self.inner().feed, &permit.action().host);
+        let wanted = bundle.manifest().distinct().filter(|piece| missing.contains(&piece.digest));
+        progress.expect(wanted.map(|piece| piece.len).sum());
+        let (input, sent) = pipe(move |out| {
+            let mut advance = |bytes| progress.advance(bytes);
+            write_pieces(&bundle, &missing, compression, out, &mut advance).map_err(io::Error::other)?;
             Ok(())
         });
         let receive = remote.verb("receive").arg(permit.token().as_str()).arg(compression.word());
@@ -119,31 +122,35 @@ impl Delivery for SshHosts {
 }
 
 /// A file on its way, compressed as the host can take it.
-pub(crate) fn read_file(path: Utf8PathBuf, compression: Compression, progress: Progress) -> (Input, Count) {
-    pipe(progress, move |out| {
+pub(crate) fn read_file(path: Utf8PathBuf, compression: Compression, mut progress: Progress) -> (Input, Count) {
+    pipe(move |out| {
         let mut file = fs::File::open(&path)?;
+        progress.expect(file.metadata()?.len());
         match compression {
-            Compression::Plain => copy(&mut file, out),
+            Compression::Plain => copy(&mut file, out, &mut progress),
             Compression::Gzip => {
                 let mut encoder = GzEncoder::new(out, flate2::Compression::fast());
-                copy(&mut file, &mut encoder)?;
+                copy(&mut file, &mut encoder, &mut progress)?;
                 encoder.finish().map(drop)
             }
             Compression::Zstd => {
                 let mut encoder = zstd::Encoder::new(out, 3)?;
-                copy(&mut file, &mut encoder)?;
+                copy(&mut file, &mut encoder, &mut progress)?;
                 encoder.finish().map(drop)
             }
         }
     })
 }
 
-fn copy(file: &mut fs::File, out: &mut dyn Write) -> io::Result<()> {
+fn copy(file: &mut fs::File, out: &mut dyn Write, progress: &mut Progress) -> io::Result<()> {
     let mut buffer = vec![0; 1 << 16];
     loop {
         match file.read(&mut buffer)? {
             0 => return Ok(()),
-            n => out.write_all(&buffer[..n])?,
+            n => {
+                out.write_all(&buffer[..n])?;
+                progress.advance(n as u64);
+            }
         }
     }
 }

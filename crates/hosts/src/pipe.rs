@@ -30,21 +30,42 @@ impl Count {
     }
 }
 
-/// Who is told how far a transfer is.
+/// Tells how far a transfer is, counted before compression: how long the rest will be on its way can be told from these bytes
+/// alone, as nobody knows how small it will become.
 pub(crate) struct Progress {
-    pub(crate) feed: Feed,
-    pub(crate) host: HostId,
-    pub(crate) total: Option<u64>,
+    feed: Feed,
+    host: HostId,
+    total: u64,
+    done: u64,
+    told: u64,
+}
+
+impl Progress {
+    pub(crate) fn new(feed: &Feed, host: &HostId) -> Self {
+        Self { feed: feed.clone(), host: host.clone(), total: 0, done: 0, told: 0 }
+    }
+
+    /// So many bytes there are to send.
+    pub(crate) fn expect(&mut self, total: u64) {
+        self.total = total;
+    }
+
+    /// So many bytes more are on their way.
+    pub(crate) fn advance(&mut self, bytes: u64) {
+        self.done += bytes;
+        if self.done - self.told >= CHUNK as u64 || self.done >= self.total {
+            self.told = self.done;
+            let (bytes, total) = (self.done, Some(self.total.max(self.done)));
+            self.feed.signal(Signal::Sent { host: self.host.clone(), bytes, total });
+        }
+    }
 }
 
 /// Runs `write` on a thread that may block; what it writes comes out of the pipe. Its error comes out last.
-pub(crate) fn pipe(
-    progress: Progress,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
-) -> (Input, Count) {
+pub(crate) fn pipe(write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static) -> (Input, Count) {
     let (sender, input) = mpsc::channel(AHEAD);
     let count = Count::default();
-    let mut mouth = Mouth { sender, buffer: Vec::with_capacity(CHUNK), count: count.clone(), progress };
+    let mut mouth = Mouth { sender, buffer: Vec::with_capacity(CHUNK), count: count.clone() };
     tokio::task::spawn_blocking(move || {
         let result = write(&mut mouth).and_then(|()| mouth.flush());
         match result {
@@ -63,7 +84,6 @@ struct Mouth {
     sender: mpsc::Sender<io::Result<Bytes>>,
     buffer: Vec<u8>,
     count: Count,
-    progress: Progress,
 }
 
 impl Write for Mouth {
@@ -82,8 +102,7 @@ impl Write for Mouth {
         let chunk = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK)));
         let length = chunk.len() as u64;
         self.sender.blocking_send(Ok(chunk)).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
-        let bytes = self.count.0.fetch_add(length, Ordering::Relaxed) + length;
-        self.progress.feed.signal(Signal::Sent { host: self.progress.host.clone(), bytes, total: self.progress.total });
+        self.count.0.fetch_add(length, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -99,5 +118,24 @@ pub(crate) async fn limited<T>(
         Err(_) => Err(ActError::transient(format!(
             "{what} took longer than {seconds} s; raise run.upload_timeout, or send less"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_counts_what_there_is_to_send_and_ends_with_all_of_it() {
+        let (feed, mut reader) = Feed::new();
+        let host: HostId = "web/1".parse().unwrap();
+        let mut progress = Progress::new(&feed, &host);
+        progress.expect(600 << 10);
+        for _ in 0..3 {
+            progress.advance(200 << 10);
+        }
+        let told: Vec<Signal> = std::iter::from_fn(|| reader.signals.try_recv().ok()).collect();
+        let sent = |kib: u64| Signal::Sent { host: host.clone(), bytes: kib << 10, total: Some(600 << 10) };
+        assert_eq!(told, [sent(400), sent(600)]);
     }
 }

@@ -19,7 +19,7 @@ impl Runs for SshHosts {
         let path = payload::path(&self.inner().cache, &action.run);
         let remote = self.remote(at).await?;
         let compression = remote.place.compression();
-        let progress = Progress { feed: self.inner().feed.clone(), host: action.host.clone(), total: None };
+        let progress = Progress::new(&self.inner().feed, &action.host);
         let (input, sent) = read_file(path, compression, progress);
         let command = remote.verb("stage").arg(action.run.as_str()).arg(action.run.as_str()).arg(compression.word());
         limited(action.upload_timeout_s, "sending the script and its files", remote.pour(&command, input)).await?;

@@ -23,6 +23,7 @@ use crate::cli::Acting;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::render::{self, Ending, How, Renderer};
+use crate::settings::size_of;
 
 /// How often a view is drawn anew.
 const TICK: Duration = Duration::from_millis(100);
@@ -147,13 +148,14 @@ pub(crate) async fn drive(fleet: &mut Fleet, change: Change, detach: bool) -> Re
     let mut renderer = fleet.renderer();
     renderer.take_up(&change);
     let began = Instant::now();
-    let interrupts = Interrupts::listen()?;
+    let (interrupts, resized) = (Interrupts::listen()?, signal(SignalKind::window_change())?);
     let driving = tokio::spawn({
         let stop = stop.clone();
         async move { engine.drive(change, stop).await }
     });
     let result =
-        watch(driving, reader, renderer.as_mut(), &stop, StartsLeft::new(&operation, detach), interrupts).await;
+        watch(driving, reader, renderer.as_mut(), &stop, StartsLeft::new(&operation, detach), interrupts, resized)
+            .await;
     fleet.forget_caches(&operation, result.is_ok()).await;
     let (how, exit) = match &result {
         Ok(end) => (How::Ended(end.clone()), exit_of(end)),
@@ -179,6 +181,7 @@ async fn watch(
     stop: &CancellationToken,
     mut starts: StartsLeft,
     mut interrupts: Interrupts,
+    mut resized: Signal,
 ) -> Result<ChangeEnd, Halt> {
     let clock = SystemClock::new();
     let mut ticks = tokio::time::interval(TICK);
@@ -191,6 +194,11 @@ async fn watch(
                     return Err(Halt::Stopped);
                 }
                 stop.cancel();
+            }
+            _ = resized.recv() => {
+                if let Some((width, height)) = size_of(std::io::stdout()) {
+                    renderer.resize(width, height);
+                }
             }
             Some(record) = reader.records.recv() => {
                 starts.record(&record);

@@ -17,10 +17,7 @@ pub(crate) fn run(args: &Init, settings: &Settings) -> Result<Exit, Error> {
             Error::refused(format!("{path} is there already; nothing was written")).help("edit it, or remove it first")
         );
     }
-    let fleet = match &args.fleet {
-        Some(name) => name.parse::<FleetName>().map_err(|error| Error::usage(error.to_string()))?,
-        None => suggest(settings)?,
-    };
+    let fleet = fleet_name(args.fleet.as_deref(), settings)?;
     let kind = match args.provider {
         Provider::Local => Starter::Local,
         Provider::Hosts => Starter::Hosts,
@@ -36,6 +33,14 @@ pub(crate) fn run(args: &Init, settings: &Settings) -> Result<Exit, Error> {
         )?,
     }
     Ok(Exit::Success)
+}
+
+/// The fleet's name: the one that is given, or one that is unlikely to collide.
+pub(crate) fn fleet_name(given: Option<&str>, settings: &Settings) -> Result<FleetName, Error> {
+    match given {
+        Some(name) => name.parse::<FleetName>().map_err(|error| Error::usage(error.to_string())),
+        None => suggest(settings),
+    }
 }
 
 /// The folder's name with four random characters: readable, and unlikely to be another fleet's.

@@ -7,6 +7,7 @@ mod change;
 mod check;
 mod down;
 mod fleet;
+mod import;
 mod init;
 mod logs;
 mod man;
@@ -23,13 +24,14 @@ mod status;
 mod undo;
 mod up;
 
+pub(crate) use project::Project;
+
 use std::io::Write as _;
 
 use camino::Utf8Path;
-use clap::CommandFactory as _;
 
 use crate::Hooks;
-use crate::cli::{Cli, Command};
+use crate::cli::Command;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::settings::Settings;
@@ -38,6 +40,7 @@ use crate::settings::Settings;
 pub(crate) async fn dispatch(command: Command, settings: Settings, hooks: &Hooks) -> Result<Exit, Error> {
     match command {
         Command::Init(args) => init::run(&args, &settings),
+        Command::Import(args) => import::run(&args, &settings),
         Command::Check(_) => check::run(&settings).await,
         Command::Plan(args) => plan::run(args, settings, hooks).await,
         Command::Up(args) => up::run(args, settings, hooks).await,
@@ -61,7 +64,7 @@ pub(crate) async fn dispatch(command: Command, settings: Settings, hooks: &Hooks
             Ok(Exit::Success)
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "airlift", &mut std::io::stdout());
+            say(crate::complete::script(shell)?.trim())?;
             Ok(Exit::Success)
         }
         Command::Man { folder } => man::run(&folder),

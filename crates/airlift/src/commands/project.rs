@@ -85,6 +85,13 @@ impl Project {
         Ok(Self { config: parsed.config, warnings: problems })
     }
 
+    /// The config alone, where it can be read; what it names is not looked at.
+    pub(crate) fn glance(settings: &Settings) -> Option<Self> {
+        let text = fs_err::read_to_string(settings.project.join(CONFIG)).ok()?;
+        let parsed = config::parse(CONFIG, &text).ok()?;
+        Some(Self { config: parsed.config, warnings: Vec::new() })
+    }
+
     /// What is probably not as it was meant.
     pub(crate) fn warnings(&self) -> Vec<Place> {
         places(self.warnings.clone(), "")
@@ -397,7 +404,7 @@ fn explain(problems: Vec<Problem>, text: &str) -> Error {
 }
 
 /// Only the line of a problem is shown, none is where there is no text, and no value that may be a secret is.
-fn places(problems: Vec<Problem>, text: &str) -> Vec<Place> {
+pub(crate) fn places(problems: Vec<Problem>, text: &str) -> Vec<Place> {
     let text: Arc<str> = masked(&problems, text).into();
     problems
         .into_iter()
@@ -411,7 +418,7 @@ fn places(problems: Vec<Problem>, text: &str) -> Vec<Place> {
                 code: problem.code.as_str(),
                 message: problem.message,
                 help: (!help.is_empty()).then(|| help.join("\n")),
-                file: CONFIG.to_owned(),
+                file: problem.file,
                 line: problem.at.map(|at| at.line),
                 column: problem.at.map(|at| at.column),
                 warning: problem.severity == Severity::Warning,

@@ -8,6 +8,7 @@ use airlift_core::event::Phase;
 use airlift_core::id::{HostId, RunId};
 use airlift_core::seen::{InstanceSeen, InstanceState};
 use airlift_engine::log::HostRow;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::fleet::{Access, Fleet};
 use super::say;
@@ -16,7 +17,7 @@ use crate::Hooks;
 use crate::cli::{Select, Status};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::render::{self, LastRun, StatusRow};
+use crate::render::{self, LastRun, StatusRow, Style};
 use crate::settings::Settings;
 
 /// How often `--watch` looks.
@@ -24,6 +25,8 @@ const WATCH: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(args: Status, settings: Settings, hooks: &Hooks) -> Result<Exit, Error> {
     let mut fleet = Fleet::open(settings, hooks, Access::Read)?;
+    let is_screen = args.watch && fleet.settings.terminal && !fleet.settings.json;
+    let mut resized = signal(SignalKind::window_change())?;
     let mut had_log = fleet.state.log().exists();
     let mut shown = String::new();
     loop {
@@ -33,13 +36,13 @@ pub(crate) async fn run(args: Status, settings: Settings, hooks: &Hooks) -> Resu
             had_log = true;
         }
         let rows = rows(&fleet, &args.select).await?;
-        let now = if fleet.settings.json { json(&fleet, &rows)? } else { text(&fleet, &rows) };
+        let now = if fleet.settings.json { json(&fleet, &rows)? } else { text(&fleet, &rows, is_screen) };
         if now != shown {
-            if args.watch && fleet.settings.terminal && !fleet.settings.json {
-                // Home, then clear to the end: the table is drawn over the one before.
-                write!(std::io::stdout(), "\x1b[H\x1b[2J")?;
+            if is_screen {
+                draw(&now)?;
+            } else {
+                say(now.trim_end())?;
             }
-            say(now.trim_end())?;
             shown = now;
         }
         if !args.watch {
@@ -47,9 +50,19 @@ pub(crate) async fn run(args: Status, settings: Settings, hooks: &Hooks) -> Resu
         }
         tokio::select! {
             () = tokio::time::sleep(WATCH) => {}
+            // What is on the screen now may be broken into other lines than it was drawn in.
+            _ = resized.recv() => shown.clear(),
             _ = tokio::signal::ctrl_c() => return Ok(Exit::Success),
         }
     }
+}
+
+/// Draws over what was drawn before, each line to its end, so that nothing flickers.
+fn draw(screen: &str) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    write!(out, "\x1b[H{}\x1b[J", screen.replace('\n', "\x1b[K\n"))?;
+    out.flush()?;
+    Ok(())
 }
 
 fn json(fleet: &Fleet, rows: &[StatusRow]) -> Result<String, Error> {
@@ -57,11 +70,17 @@ fn json(fleet: &Fleet, rows: &[StatusRow]) -> Result<String, Error> {
     Ok(line.map_err(std::io::Error::other)?)
 }
 
-fn text(fleet: &Fleet, rows: &[StatusRow]) -> String {
+fn text(fleet: &Fleet, rows: &[StatusRow], is_screen: bool) -> String {
     if rows.is_empty() {
         return "the fleet has no hosts; `airlift up` brings it up\n".to_owned();
     }
-    render::status(rows, jiff::Timestamp::now(), fleet.style())
+    let (now, style) = (jiff::Timestamp::now(), fleet.style());
+    if is_screen {
+        return render::status_screen(rows, now, style);
+    }
+    // What is no terminal has no width that a table would have to fit in.
+    let width = if fleet.settings.terminal { style.width } else { usize::MAX };
+    render::status(rows, now, Style { width, ..style })
 }
 
 /// One row for each host that is there, that should be there, or that is recorded and not gone.

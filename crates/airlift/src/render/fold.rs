@@ -4,6 +4,7 @@
 //! picture in a test, live, and when they are read back.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use airlift_core::action::{Action, HostAction, Kind, RunAction};
 use airlift_core::change::Change;
@@ -59,7 +60,7 @@ pub struct HostState {
     pub concerned: bool,
 }
 
-/// Bytes on their way.
+/// Bytes on their way, counted before compression.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Transfer {
     /// Bytes that have gone out.
@@ -295,6 +296,12 @@ impl Fold {
         })
     }
 
+    /// How long the slowest of the transfers that are going on will still take, where that is known of all of them.
+    pub fn left(&self) -> Option<Duration> {
+        let transfers = self.hosts.values().filter_map(|state| state.transfer.as_ref());
+        transfers.map(Transfer::left).collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+
     /// The widest host id.
     pub fn id_width(&self) -> usize {
         self.hosts.keys().map(|host| host.as_str().len()).max().unwrap_or(0)
@@ -333,7 +340,8 @@ impl HostState {
                 };
                 let transfer = self.transfer.take();
                 if sends(action) {
-                    return sent.or(transfer.map(|transfer| transfer.sent)).unwrap_or(0);
+                    // What was compressed on its way counts as what it is, like all that is still going out.
+                    return transfer.map(|transfer| transfer.total.unwrap_or(transfer.sent)).or(sent).unwrap_or(0);
                 }
             }
             Event::Failed { .. } => {
@@ -379,6 +387,13 @@ fn sends(action: Option<&Action>) -> bool {
 }
 
 impl Transfer {
+    /// How long the rest will take at the rate of now, where both are known.
+    pub fn left(&self) -> Option<Duration> {
+        let rate = self.rate.filter(|rate| *rate > 0)?;
+        let millis = u128::from(self.total?.saturating_sub(self.sent)) * 1000 / u128::from(rate);
+        Some(Duration::from_millis(u64::try_from(millis).ok()?))
+    }
+
     fn tick(&mut self, now: Moment) {
         let Some((at, sent)) = self.mark else {
             self.mark = Some((now, self.sent));

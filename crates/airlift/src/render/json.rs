@@ -19,7 +19,8 @@ use airlift_engine::feed::Signal;
 use airlift_engine::spool::{FileSpool, Stream};
 use serde::Serialize;
 
-use super::table::{ChangeRow, RunRow, StatusRow};
+use super::status::StatusRow;
+use super::table::{ChangeRow, RunRow};
 use super::{Ending, Fold, How, Out, Renderer};
 
 /// The version of every object that is printed.

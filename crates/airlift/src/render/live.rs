@@ -182,8 +182,8 @@ impl Renderer for Live {
                 let _ = writeln!(frame, "{}", output_line(host, line, columns, style));
             }
         });
-        let detail = if shows { summary::Detail::Reasons } else { summary::Detail::Output };
-        frame += &summary::summary(&self.watch.fold, end, detail, style);
+        // What a failed host printed may have scrolled away long ago: its last lines stand beside the reason.
+        frame += &summary::summary(&self.watch.fold, end, summary::Detail::Output, style);
         if std::mem::take(&mut self.hidden) {
             frame.push_str("\x1b[?25h");
         }
@@ -274,7 +274,7 @@ fn about(state: &HostState) -> String {
         return message.strip_prefix(verdict.word()).map_or(message.clone(), |rest| rest.trim_start().to_owned());
     }
     match (&state.transfer, &state.doing, state.tail.back(), &state.waiting) {
-        (Some(transfer), Some(doing), _, _) => format!("{doing}: {}", progress(transfer)),
+        (Some(transfer), Some(doing), _, _) => format!("{}; {doing}", progress(transfer)),
         (_, Some(doing), _, _) => doing.clone(),
         (_, None, Some(line), _) => format!("{} {}", line.source.mark(), line.text),
         (_, None, None, Some(reason)) => format!("waits for {reason}"),
@@ -290,6 +290,9 @@ fn progress(transfer: &Transfer) -> String {
     }
     if let Some(rate) = transfer.rate {
         let _ = write!(text, ", {}", human::rate(rate));
+    }
+    if let Some(left) = transfer.left() {
+        let _ = write!(text, ", {} left", human::duration(left));
     }
     text
 }
@@ -325,10 +328,13 @@ fn for_all(fold: &Fold, counts: &Counts, elapsed: Duration, style: Style) -> Str
     parts.extend(others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
     let counted = parts.join(", ");
     let mut line = vec![counted];
-    let (sent, rate) = fold.sent();
+    let (sent, rate_now) = fold.sent();
     if sent > 0 {
-        let rate = if rate > 0 { format!(", {}", human::rate(rate)) } else { String::new() };
-        line.push(format!("{} sent{rate}", human::bytes(sent)));
+        let rate = if rate_now > 0 { format!(", {}", human::rate(rate_now)) } else { String::new() };
+        // While hosts wait, nobody knows how much there is still to send.
+        let left = fold.left().filter(|_| counts.waiting == 0 && rate_now > 0);
+        let left = left.map_or_else(String::new, |left| format!(", {} left", human::duration(left)));
+        line.push(format!("{} sent{rate}{left}", human::bytes(sent)));
     }
     line.push(human::duration(elapsed));
     style.paint(Tone::Strong, &style.fit(&line.join(style.dot()), columns_of(style)))

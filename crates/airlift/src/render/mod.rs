@@ -5,8 +5,8 @@
 //! by a terminal ([`clean`]).
 //!
 //! Reading order: [`Renderer`]; [`fold`] is what all of them know; [`output`] is how script output comes out of the spool
-//! exactly once; [`plain`], [`live`], [`quiet`] and [`json`] are the renderers; [`mod@summary`] ends them; [`plan`] and
-//! [`table`] show what is no change.
+//! exactly once; [`plain`], [`live`], [`quiet`] and [`json`] are the renderers; [`mod@summary`] ends them; [`plan`], [`mod@status`]
+//! and [`table`] show what is no change.
 
 pub mod clean;
 pub mod fold;
@@ -18,6 +18,7 @@ pub mod output;
 pub mod plain;
 pub mod plan;
 pub mod quiet;
+pub mod status;
 pub mod style;
 pub mod summary;
 pub mod table;
@@ -42,9 +43,10 @@ pub use self::logs::{Tail, print_output};
 pub use self::plain::Plain;
 pub use self::plan::text as plan_text;
 pub use self::quiet::Quiet;
+pub use self::status::{LastRun, StatusRow, status, status_screen};
 pub use self::style::{Style, Tone};
 pub use self::summary::summary;
-pub use self::table::{AuditLines, ChangeRow, LastRun, RunRow, StatusRow, audit_text, changes, runs, status};
+pub use self::table::{AuditLines, ChangeRow, RunRow, audit_text, changes, runs};
 
 /// Shows a change while it goes on.
 ///

@@ -1,11 +1,10 @@
-//! Tables without borders, as wide as their contents: the fleet, its runs, the event log.
+//! Tables without borders, as wide as their contents: runs, changes, the event log.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use airlift_core::action::Action;
-use airlift_core::event::{ChangeBegan, ChangeEnd, Event, Phase, Record};
-use airlift_core::id::{ChangeId, Digest, HostId, RunId};
+use airlift_core::event::{ChangeBegan, ChangeEnd, Event, Record};
+use airlift_core::id::{ChangeId, RunId};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -13,43 +12,10 @@ use super::style::{Style, Tone};
 use super::{clean, human, words};
 
 /// Between two columns.
-const GAP: &str = "  ";
+pub(super) const GAP: &str = "  ";
 
 /// What stands where there is nothing to say.
-const NOTHING: &str = "-";
-
-/// A host, as `status` shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct StatusRow {
-    /// The host.
-    pub id: HostId,
-    /// Its phase; none where it was only listed in the config and never touched.
-    pub phase: Option<Phase>,
-    /// Where it serves SSH.
-    pub address: Option<String>,
-    /// Region.
-    pub region: Option<String>,
-    /// Instance type.
-    #[serde(rename = "type")]
-    pub instance_type: Option<String>,
-    /// The active release.
-    pub release: Option<Digest>,
-    /// The last run on it.
-    pub last_run: Option<LastRun>,
-    /// When something was last recorded about it.
-    pub updated: Option<Timestamp>,
-    /// Why it is not as it should be, where it is not.
-    pub message: Option<String>,
-}
-
-/// The last run on a host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LastRun {
-    /// The run.
-    pub run: RunId,
-    /// How it came out there, by the verdict's word; none while it is going on.
-    pub result: Option<String>,
-}
+pub(super) const NOTHING: &str = "-";
 
 /// A run, as `runs` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -86,63 +52,31 @@ pub struct ChangeRow<'a> {
 }
 
 /// A cell: its text and its colour.
-struct Cell(String, Tone);
+pub(super) struct Cell(pub(super) String, pub(super) Tone);
 
 impl Cell {
-    fn plain(text: impl Into<String>) -> Self {
+    pub(super) fn plain(text: impl Into<String>) -> Self {
         Self(text.into(), Tone::Ordinary)
     }
 
-    fn or_nothing(text: Option<String>) -> Self {
+    pub(super) fn or_nothing(text: Option<String>) -> Self {
         text.map_or_else(|| Self(NOTHING.to_owned(), Tone::Faint), |text| Self::plain(clean::message(&text)))
     }
 }
 
-/// The fleet: a line for each host, in their natural order, and the reason beneath each that is not as it should be.
-pub fn status(rows: &[StatusRow], now: Timestamp, style: Style) -> String {
-    if rows.is_empty() {
-        return "no hosts\n".to_owned();
-    }
-    let mut sorted: Vec<&StatusRow> = rows.iter().collect();
-    sorted.sort_by_key(|row| row.id.sort_key());
-    let cells = sorted.iter().map(|row| status_cells(row, now)).collect();
-    let heads = ["ID", "PHASE", "ADDRESS", "REGION", "TYPE", "RELEASE", "LAST RUN", "UPDATED"];
-    let mut lines = align(&heads, cells, style).into_iter();
-    let mut text = lines.next().unwrap_or_default() + "\n";
-    for (row, line) in sorted.iter().zip(lines) {
-        let _ = writeln!(text, "{line}");
-        for part in row.message.iter().flat_map(|message| clean::lines(message)) {
-            let _ = writeln!(text, "    {}", style.paint(Tone::Bad, &part));
+/// The width of each column, that of its head at least.
+pub(super) fn column_widths(heads: impl Iterator<Item = usize>, rows: &[Vec<Cell>]) -> Vec<usize> {
+    let mut widths: Vec<usize> = heads.collect();
+    for row in rows {
+        for (width, Cell(text, _)) in widths.iter_mut().zip(row) {
+            *width = clean::width(text).max(*width);
         }
     }
-    text
-}
-
-fn status_cells(row: &StatusRow, now: Timestamp) -> Vec<Cell> {
-    let phase = row
-        .phase
-        .map_or_else(|| Cell::or_nothing(None), |phase| Cell(phase.word().to_owned(), words::phase_tone(phase)));
-    let last = row.last_run.as_ref().map_or_else(
-        || Cell::or_nothing(None),
-        |last| match &last.result {
-            Some(result) => Cell(format!("{} {}", last.run, words::spoken(result)), words::word_tone(result)),
-            None => Cell::plain(format!("{} running", last.run)),
-        },
-    );
-    vec![
-        Cell::plain(row.id.as_str()),
-        phase,
-        Cell::or_nothing(row.address.clone()),
-        Cell::or_nothing(row.region.clone()),
-        Cell::or_nothing(row.instance_type.clone()),
-        Cell::or_nothing(row.release.map(|release| release.short())),
-        last,
-        Cell::or_nothing(row.updated.map(|at| ago(now, at))),
-    ]
+    widths
 }
 
 /// `4m ago`.
-fn ago(now: Timestamp, at: Timestamp) -> String {
+pub(super) fn ago(now: Timestamp, at: Timestamp) -> String {
     format!("{} ago", human::age(now.duration_since(at).unsigned_abs()))
 }
 
@@ -267,15 +201,10 @@ impl AuditLines {
 }
 
 /// The lines of a table, its head first. The last column is not padded.
-fn align(heads: &[&str], rows: Vec<Vec<Cell>>, style: Style) -> Vec<String> {
+pub(super) fn align(heads: &[&str], rows: Vec<Vec<Cell>>, style: Style) -> Vec<String> {
     let head = heads.iter().map(|head| Cell((*head).to_owned(), Tone::Strong)).collect();
     let table: Vec<Vec<Cell>> = std::iter::once(head).chain(rows).collect();
-    let mut widths = vec![0; heads.len()];
-    for row in &table {
-        for (width, Cell(text, _)) in widths.iter_mut().zip(row) {
-            *width = clean::width(text).max(*width);
-        }
-    }
+    let widths = column_widths(heads.iter().map(|_| 0), &table);
     let line = |row: &Vec<Cell>| {
         let cells: Vec<String> = row
             .iter()

@@ -82,15 +82,22 @@ fn man_pages_are_written_for_every_command() {
         let name: Vec<String> = std::iter::once("airlift".to_owned()).chain(words).collect();
         let page = std::fs::read_to_string(folder.join(format!("{}.1", name.join("-")))).unwrap();
         assert!(page.contains(".SH NAME") && page.contains("Example:"), "{name:?}: {page}");
+        let mut program = Cli::command();
+        program.build();
+        let command = name[1..].iter().fold(&program, |command, word| command.find_subcommand(word).unwrap());
+        for option in command.get_opts().filter(|option| !option.is_hide_set()).filter_map(clap::Arg::get_long) {
+            let option = format!("\\-\\-{}", option.replace('-', "\\-"));
+            assert!(page.contains(&option), "{name:?}: {option} is missing in {page}");
+        }
     }
     assert!(text.contains("[exit 0]"), "{text}");
     assert!(!folder.join("airlift-instance-serve.1").exists());
 }
 
 #[test]
-fn completions_are_made_for_the_common_shells() {
+fn completions_are_made_for_every_shell_that_is_offered() {
     let sandbox = Sandbox::new(AIRLIFT, "");
-    for shell in ["bash", "zsh", "fish"] {
-        assert!(sandbox.ok(&["completions", shell]).stdout.contains("failed-of"), "{shell}");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(sandbox.ok(&["completions", shell]).stdout.contains("AIRLIFT_COMPLETE"), "{shell}");
     }
 }

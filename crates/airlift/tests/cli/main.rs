@@ -4,11 +4,14 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod codes;
+mod completion;
 mod fleet;
 mod help;
+mod import;
 mod mistakes;
 mod redact;
 mod terminal;
+mod training;
 
 #[path = "../support/mod.rs"]
 mod support;

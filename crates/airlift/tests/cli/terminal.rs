@@ -10,8 +10,8 @@ use pty_process::blocking::{Command, Pty, open};
 use super::support::{Sandbox, eventually};
 use super::two;
 
-/// The program in a terminal of its own.
-struct Session {
+/// A program in a terminal of its own.
+pub(crate) struct Session {
     pty: Arc<Pty>,
     child: Child,
     seen: Arc<Mutex<Vec<u8>>>,
@@ -19,8 +19,12 @@ struct Session {
 
 impl Session {
     fn start(sandbox: &Sandbox, words: &[&str], variables: &[(&str, &str)]) -> Self {
-        let plain = sandbox.command(words);
-        let mut command = Command::new(plain.get_program()).args(plain.get_args()).current_dir(sandbox.project());
+        Self::of(&sandbox.command(words), variables)
+    }
+
+    pub(crate) fn of(plain: &std::process::Command, variables: &[(&str, &str)]) -> Self {
+        let folder = plain.get_current_dir().unwrap();
+        let mut command = Command::new(plain.get_program()).args(plain.get_args()).current_dir(folder);
         command = command.env_clear().env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
         for (name, value) in plain.get_envs() {
             command = command.env(name, value.unwrap_or_default());
@@ -46,16 +50,16 @@ impl Session {
         String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned()
     }
 
-    fn expect(&self, text: &str) {
+    pub(crate) fn expect(&self, text: &str) {
         eventually(text, || self.seen().contains(text));
     }
 
-    fn type_in(&self, text: &str) {
+    pub(crate) fn type_in(&self, text: &str) {
         (&*self.pty).write_all(text.as_bytes()).unwrap();
     }
 
     /// Waits for the end; everything that was shown, and the exit code.
-    fn end(mut self) -> (String, Option<i32>) {
+    pub(crate) fn end(mut self) -> (String, Option<i32>) {
         let code = self.child.wait().unwrap().code();
         // What was written before the end may still be on its way through the terminal.
         let mut before = usize::MAX;
@@ -150,4 +154,32 @@ fn status_goes_on_until_ctrl_c() {
     status.type_in("\x03");
     let (seen, code) = status.end();
     assert_eq!(code, Some(0), "{seen}");
+}
+
+#[test]
+fn the_live_view_follows_the_size_of_the_terminal() {
+    let sandbox = two();
+    sandbox.ok(&["up", "--quiet"]);
+    let marker = sandbox.root().join("go");
+    sandbox.write("long.sh", &format!("while [ ! -e {marker} ]; do sleep 0.1; done\n"));
+    let run = Session::start(&sandbox, &["run", "long.sh"], &[]);
+    run.expect("0 of 2 hosts succeeded, 2 running");
+    // The kernel sends SIGWINCH; the line for all no longer fits.
+    run.pty.resize(Size::new(24, 24)).unwrap();
+    run.expect("0 of 2 hosts succ…");
+    std::fs::write(marker, "").unwrap();
+    assert_eq!(run.end().1, Some(0));
+}
+
+#[test]
+fn the_watched_status_fits_the_terminal_and_follows_its_size() {
+    let sandbox = Sandbox::new(super::AIRLIFT, "fleet: many\nprovider: local\ninstances: {web: 60}\n");
+    let status = Session::start(&sandbox, &["status", "--watch"], &[]);
+    status.expect("60 hosts: 60 not there");
+    assert!(status.seen().contains("web/20") && !status.seen().contains("web/21"), "{}", status.seen());
+    status.expect("… and 40 more (40 not there)");
+    status.pty.resize(Size::new(10, 90)).unwrap();
+    status.expect("… and 54 more (54 not there)");
+    status.type_in("\x03");
+    assert_eq!(status.end().1, Some(0));
 }

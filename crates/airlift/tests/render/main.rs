@@ -99,7 +99,7 @@ fn json_shows_signals_only_where_they_are_asked_for() {
 
 #[test]
 fn the_live_table_fits_the_screen_and_leaves_a_summary() {
-    for (hosts, width) in [(3, 100), (40, 100), (500, 100), (40, 30)] {
+    for (hosts, width) in [(3, 80), (40, 80), (500, 80), (40, 30)] {
         for (name, mut story) in [("run", Story::run(hosts)), ("up", Story::up(hosts))] {
             let paper = Paper::default();
             let style = Style { width, ..Style::PLAIN };
@@ -115,6 +115,23 @@ fn the_live_table_fits_the_screen_and_leaves_a_summary() {
             assert_snapshot!(format!("live_{name}_{hosts}_{width}_end"), abridged(&end.text()));
         }
     }
+}
+
+#[test]
+fn a_transfer_shows_bytes_rate_and_how_long_it_will_still_take() {
+    let (paper, mut story) = (Paper::default(), Story::run(1));
+    let mut live = Live::new(Box::new(paper.clone()), story.spool.clone(), Style { width: 80, ..Style::PLAIN });
+    story.take_up(&mut live);
+    // The intent and a quarter of what is to be sent; in a second another half.
+    for (millis, steps) in [(1000, 2), (2000, 1)] {
+        for _ in 0..steps {
+            story.step(1, &mut live);
+        }
+        live.tick(airlift_core::time::Moment::from_millis(millis));
+    }
+    let screen = Terminal::showing(&paper.text(), 80, 24).screen();
+    assert!(screen.contains("2.9 MiB of 3.8 MiB (75 %), 1.9 MiB/s, 0.5 s left; sending…"), "{screen}");
+    assert!(screen.contains("2.9 MiB sent, 1.9 MiB/s, 0.5 s left"), "{screen}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use airlift::render::{
     AuditLines, ChangeRow, LastRun, RunRow, StatusRow, Style, audit_text, change_json, changes, plan_json, plan_text,
-    print_output, run_json, runs, status, status_json,
+    print_output, run_json, runs, status, status_json, status_screen,
 };
 use airlift_core::action::{RemoveAirlift, TerminateInstance};
 use airlift_core::decide::Verdict;
@@ -115,6 +115,28 @@ fn the_status_table_is_aligned_and_gives_reasons() {
         "status_json",
         serde_json::to_string(&status_json(&"hello-3f9a".parse().unwrap(), &rows(3)[1..2])).unwrap()
     );
+}
+
+#[test]
+fn the_status_table_gives_up_columns_rather_than_wrap() {
+    for width in [80, 60, 40, 24] {
+        let text = status(&rows(12), now(), Style { width, ..Style::PLAIN });
+        let table = text.lines().filter(|line| !line.starts_with("    "));
+        assert!(table.clone().all(|line| line.chars().count() < width), "{width}:\n{text}");
+        assert_eq!(table.count(), 13);
+        assert_snapshot!(format!("status_12_{width}"), text);
+    }
+}
+
+#[test]
+fn the_watched_status_shows_what_fits_and_what_went_wrong_first() {
+    for hosts in SIZES {
+        let style = Style { width: 80, ..Style::PLAIN };
+        let text = status_screen(&rows(hosts), now(), style);
+        assert!(text.lines().count() < style.height, "{text}");
+        assert!(text.lines().all(|line| line.chars().count() < style.width), "{text}");
+        assert_snapshot!(format!("status_screen_{hosts}"), text);
+    }
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub use schema::schema;
 pub use starter::{Starter, starter};
 pub use suggest::nearest;
 
+pub(crate) use yaml::{Kind, Node, is_number, is_truth, read as document};
+
 use reader::Reader;
 
 /// A config that was read, with what there is to say of it.

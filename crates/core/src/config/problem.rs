@@ -72,6 +72,8 @@ pub enum Code {
     NotInBundle,
     /// The file of a secret is part of the bundle.
     SecretInBundle,
+    /// A part of another tool's file that a config has no place for.
+    NotMapped,
 }
 
 impl Code {
@@ -97,6 +99,7 @@ impl Code {
             Self::Unusable => "unusable",
             Self::NotInBundle => "not_in_bundle",
             Self::SecretInBundle => "secret_in_bundle",
+            Self::NotMapped => "not_mapped",
         }
     }
 }
@@ -125,7 +128,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(file: &str, code: Code, message: impl Into<String>) -> Self {
+    pub(crate) fn new(file: &str, code: Code, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
             code,
@@ -139,13 +142,18 @@ impl Problem {
         }
     }
 
-    pub(super) fn at(mut self, key_path: impl Into<String>, at: Option<Span>) -> Self {
+    /// Something in a file of another tool that is not taken over.
+    pub fn not_mapped(file: &str, message: impl Into<String>) -> Self {
+        Self::new(file, Code::NotMapped, message).warning()
+    }
+
+    pub(crate) fn at(mut self, key_path: impl Into<String>, at: Option<Span>) -> Self {
         self.key_path = key_path.into();
         self.at = at;
         self
     }
 
-    pub(super) fn warning(mut self) -> Self {
+    pub(crate) fn warning(mut self) -> Self {
         self.severity = Severity::Warning;
         self
     }
@@ -160,7 +168,7 @@ impl Problem {
         self
     }
 
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
@@ -170,7 +178,7 @@ impl Problem {
         matches!(self.code, Code::PlainSecret | Code::LooksSecret) || is_secret(&self.key_path)
     }
 
-    pub(super) fn is_error(&self) -> bool {
+    pub(crate) fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
 }
@@ -206,7 +214,7 @@ impl fmt::Display for Problem {
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    pub(super) fn new(problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(problems: Vec<Problem>) -> Self {
         debug_assert!(problems.iter().any(Problem::is_error));
         Self(problems)
     }

@@ -124,11 +124,11 @@ impl<'a> Value<'a> {
 
     /// The value is this very text.
     pub(super) fn is_word(&self, word: &str) -> bool {
-        matches!(&self.node.kind, Kind::Scalar { text, .. } if text == word)
+        self.node.is_word(word)
     }
 
     fn is_null(&self) -> bool {
-        matches!(&self.node.kind, Kind::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+        self.node.is_null()
     }
 
     /// Reports a value of the wrong kind.

@@ -16,14 +16,14 @@ const MOST_NODES: usize = 200_000;
 
 /// A value and its place.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
-    pub(super) at: Span,
-    pub(super) kind: Kind,
+pub(crate) struct Node {
+    pub(crate) at: Span,
+    pub(crate) kind: Kind,
 }
 
 /// What YAML has.
 #[derive(Debug, Clone)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A scalar; `plain` when it stands without quotes, so that it may be a number, a truth value or nothing.
     Scalar {
         text: String,
@@ -37,24 +37,24 @@ pub(super) enum Kind {
 }
 
 /// Something in the text that is not YAML, or not of the part of YAML that a config needs.
-pub(super) struct Fault {
-    pub(super) code: Code,
-    pub(super) at: Span,
-    pub(super) message: String,
-    pub(super) help: Option<String>,
+pub(crate) struct Fault {
+    pub(crate) code: Code,
+    pub(crate) at: Span,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
 }
 
 /// What a text holds.
-pub(super) struct Document {
+pub(crate) struct Document {
     /// Nothing when the text is empty or broken from the start.
-    pub(super) root: Option<Node>,
-    pub(super) faults: Vec<Fault>,
+    pub(crate) root: Option<Node>,
+    pub(crate) faults: Vec<Fault>,
     /// Where reading ended early: what stands before is in the tree, what follows is unknown.
     pub(super) broken_at: Option<usize>,
 }
 
 /// Reads one document.
-pub(super) fn read(text: &str) -> Document {
+pub(crate) fn read(text: &str) -> Document {
     let mut options = granit::Options::default();
     options.set_emit_comments(false);
     // An unquoted `*.log` reads as an alias; reading on past it keeps all other problems in view.
@@ -212,6 +212,30 @@ impl Builder<'_> {
 }
 
 impl Node {
+    /// Nothing, at no place.
+    pub(crate) const NULL: Self = Self {
+        at: Span { offset: 0, len: 0, line: 0, column: 0 },
+        kind: Kind::Scalar { text: String::new(), plain: true },
+    };
+
+    /// The text of a scalar, unless it stands for nothing.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Scalar { text, .. } if !self.is_null() => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The scalar is this very text.
+    pub(crate) fn is_word(&self, word: &str) -> bool {
+        matches!(&self.kind, Kind::Scalar { text, .. } if text == word)
+    }
+
+    /// The scalar stands for nothing.
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(&self.kind, Kind::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+    }
+
     /// How many nodes it is made of.
     fn size(&self) -> usize {
         1 + match &self.kind {
@@ -294,7 +318,7 @@ fn explain(kind: &ErrorKind) -> (String, Option<String>) {
 }
 
 /// What YAML's core schema takes for a truth value.
-pub(super) fn is_truth(text: &str) -> bool {
+pub(crate) fn is_truth(text: &str) -> bool {
     matches!(text, "true" | "True" | "TRUE" | "false" | "False" | "FALSE")
 }
 
@@ -305,7 +329,7 @@ pub(super) fn is_whole(text: &str) -> bool {
 }
 
 /// What YAML's core schema takes for a number (YAML 1.2.2, section 10.3.2).
-pub(super) fn is_number(text: &str) -> bool {
+pub(crate) fn is_number(text: &str) -> bool {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let in_base = |prefix, radix| {
         text.strip_prefix(prefix)
