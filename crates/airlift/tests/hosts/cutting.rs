@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::fs;
 use std::path::Path;
 
-use crate::relay::{Cut, Relay, Way};
+use crate::relay::{Cut, Relay, Way, leave, relayed};
 use crate::sshd::user;
-use crate::world::{Listing, World, end_of, lines, noise, tree};
+use crate::world::{World, end_of, lines, noise, tree};
 
 /// Machines that are delivered to side by side, for what takes time is trying again.
 const MACHINES: usize = 16;
@@ -76,22 +76,10 @@ fn a_delivery_goes_on_although_the_host_does_not_know_that_the_connection_is_dea
 
 /// Relays to all machines, which have been made ready through them. `config` is what their `airlift.yaml` says beside.
 fn through_relays(world: &World, config: &str) -> Vec<Relay> {
-    let relays: Vec<Relay> = world.machines.iter().map(Relay::start).collect();
-    world.know(&relays.iter().zip(&world.machines).map(|(relay, sshd)| relay.known_line(sshd)).collect::<String>());
-    let listings: Vec<Listing> = (1..)
-        .zip(&relays)
-        .map(|(number, relay)| Listing { name: format!("h{number}"), host: relay.host(), port: relay.port() })
-        .collect();
-    world.list(&listings, &format!("bundle: {{include: [app]}}\nbootstrap: app/boot.sh\n{config}"));
+    let relays = relayed(world, &format!("bundle: {{include: [app]}}\nbootstrap: app/boot.sh\n{config}"));
     world.sandbox.write("app/boot.sh", "#!/bin/sh\necho x >>\"$HOME/boots-$AIRLIFT_RELEASE\"\n");
     world.sandbox.ok(&["up"]);
     relays
-}
-
-/// Clears the machines while the relays are still there.
-fn leave(world: &World) {
-    world.sandbox.ok(&["down", "--yes"]);
-    world.configure("");
 }
 
 /// Pushes content of its own; returns how many bytes went to each machine.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::sshd::{Sshd, eventually};
+use crate::world::{Listing, World};
 
 /// How often something is looked at again.
 const MOMENT: Duration = Duration::from_millis(10);
@@ -66,6 +67,7 @@ struct Shared {
     connections: AtomicUsize,
     carried: [AtomicU64; 2],
     held_ms: AtomicU64,
+    preface: Mutex<(Vec<u8>, Duration)>,
     silent: AtomicBool,
     over: AtomicBool,
 }
@@ -80,6 +82,7 @@ impl Relay {
             connections: AtomicUsize::new(0),
             carried: [AtomicU64::new(0), AtomicU64::new(0)],
             held_ms: AtomicU64::new(0),
+            preface: Mutex::default(),
             silent: AtomicBool::new(false),
             over: AtomicBool::new(false),
         });
@@ -125,6 +128,11 @@ impl Relay {
         self.shared.held_ms.store(delay.as_millis().try_into().unwrap(), Ordering::SeqCst);
     }
 
+    /// Speaks first in every connection: says this, and lets the machine speak so much later.
+    pub(crate) fn preface(&self, words: &[u8], delay: Duration) {
+        *self.shared.preface.lock().unwrap() = (words.to_owned(), delay);
+    }
+
     /// Passes nothing on any more, or goes on: a tunnel.
     pub(crate) fn silence(&self, silent: bool) {
         self.shared.silent.store(silent, Ordering::SeqCst);
@@ -157,7 +165,10 @@ impl Drop for Relay {
 }
 
 impl Shared {
-    fn carry(&self, near: &TcpStream, far: &TcpStream) {
+    fn carry(&self, mut near: &TcpStream, far: &TcpStream) {
+        let (words, delay) = self.preface.lock().unwrap().clone();
+        let _ = near.write_all(&words);
+        std::thread::sleep(delay);
         let (there, back) = match self.cuts_to_come.lock().unwrap().pop_front() {
             Some(cut) if cut.way == Way::There => (Some(cut), None),
             cut => (None, cut),
@@ -210,4 +221,22 @@ impl Shared {
             std::thread::sleep(MOMENT);
         }
     }
+}
+
+/// A relay to each machine, which the config lists instead; beside that it says `config`.
+pub(crate) fn relayed(world: &World, config: &str) -> Vec<Relay> {
+    let relays: Vec<Relay> = world.machines.iter().map(Relay::start).collect();
+    world.know(&relays.iter().zip(&world.machines).map(|(relay, sshd)| relay.known_line(sshd)).collect::<String>());
+    let listings: Vec<Listing> = (1..)
+        .zip(&relays)
+        .map(|(number, relay)| Listing { name: format!("h{number}"), host: relay.host(), port: relay.port() })
+        .collect();
+    world.list(&listings, config);
+    relays
+}
+
+/// Clears the machines while their relays are still there.
+pub(crate) fn leave(world: &World) {
+    world.sandbox.ok(&["down", "--yes"]);
+    world.configure("");
 }
