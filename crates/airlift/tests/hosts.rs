@@ -4,6 +4,8 @@
 
 #[path = "hosts/away.rs"]
 mod away;
+#[path = "hosts/bad_lines.rs"]
+mod bad_lines;
 #[path = "hosts/coming_up.rs"]
 mod coming_up;
 #[path = "hosts/cutting.rs"]
@@ -12,6 +14,8 @@ mod cutting;
 mod going;
 #[path = "hosts/logging_in.rs"]
 mod logging_in;
+#[path = "hosts/odd_servers.rs"]
+mod odd_servers;
 #[path = "hosts/openssh_config.rs"]
 mod openssh_config;
 #[path = "hosts/outliving.rs"]

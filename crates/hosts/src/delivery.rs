@@ -45,7 +45,7 @@ impl SshHosts {
             list.push_str(&piece.digest.to_string());
             list.push('\n');
         }
-        let answer = remote.ask(&remote.verb("have"), list.as_bytes()).await?;
+        let answer = remote.ask_marked(&remote.marked_verb("have"), list.as_bytes()).await?;
         let missing: HashSet<Digest> = answer
             .lines()
             .filter_map(|line| line.strip_prefix("missing "))

@@ -34,21 +34,18 @@ pub(crate) enum FactsError {
     Line(String),
 }
 
-/// Reads an answer. What a login shell prints before it is passed over.
+impl FactsError {
+    /// Of an answer that is somebody else's.
+    pub(crate) fn noise(answer: &str) -> Self {
+        Self::Noise(answer.lines().next().unwrap_or_default().chars().take(200).collect())
+    }
+}
+
+/// Reads an answer.
 pub(crate) fn read(answer: &str) -> Result<Look, FactsError> {
     let mut lines = answer.lines();
-    let protocol = loop {
-        match lines.next() {
-            None => {
-                let said = answer.lines().next().unwrap_or_default();
-                return Err(FactsError::Noise(said.chars().take(200).collect()));
-            }
-            Some(line) => {
-                if let Some(protocol) = line.strip_prefix("airlift-host ") {
-                    break protocol;
-                }
-            }
-        }
+    let Some(protocol) = lines.next().and_then(|line| line.strip_prefix("airlift-host ")) else {
+        return Err(FactsError::noise(answer));
     };
     if protocol != PROTOCOL {
         return Err(FactsError::Protocol(protocol.to_owned()));
@@ -169,11 +166,11 @@ mod tests {
     const RELEASE: &str = "3f2a3f2a3f2a3f2a3f2a3f2a3f2a3f2a3f2a3f2a3f2a3f2a3f2a3f2a3f2a3f2a";
 
     fn answer(lines: &str) -> String {
-        format!("Welcome!\nairlift-host 1\nprogram none\nroot /opt/airlift\nuid 0\n{lines}end\n")
+        format!("airlift-host 1\nprogram none\nroot /opt/airlift\nuid 0\n{lines}end\n")
     }
 
     #[test]
-    fn noise_before_the_answer_is_passed_over_and_an_answer_without_an_end_is_none() {
+    fn an_answer_of_somebody_else_or_without_an_end_is_none() {
         assert!(read(&answer("")).is_ok());
         assert_eq!(read("airlift-host 1\nprogram none\n").unwrap_err(), FactsError::CutOff);
         assert!(

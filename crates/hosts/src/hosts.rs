@@ -123,11 +123,12 @@ async fn ask(session: &ssh::Session, query: &HostQuery, sudo: bool) -> Result<Lo
     }
     let limits = Limits { time: Some(LOOK), ..Limits::default() };
     let output = session
-        .run(&command, program::PROBE_SH.as_bytes(), limits)
+        .run(&command, [remote::SAY_MARK, program::PROBE_SH].concat().as_bytes(), limits)
         .await
         .map_err(|error: RunError| Unseen::Lost(chain(&error)))?;
     let answer = String::from_utf8_lossy(&output.stdout);
-    facts::read(&answer).map_err(|error| match error {
+    let look = remote::after_mark(&answer).ok_or_else(|| facts::FactsError::noise(&answer)).and_then(facts::read);
+    look.map_err(|error| match error {
         facts::FactsError::CutOff => Unseen::Lost(error.to_string()),
         facts::FactsError::Noise(_) if answer.is_empty() => {
             let said = String::from_utf8_lossy(&output.stderr);
@@ -214,7 +215,7 @@ impl HostSetup for SshHosts {
 
     async fn make_key(&self, at: &Target, _permit: Permit<MakeHostKey>) -> Result<Outcome, ActError> {
         let remote = self.remote(at).await?;
-        let answer = remote.ask(&remote.verb("hostkey").arg("new"), b"").await?;
+        let answer = remote.ask_marked(&remote.marked_verb("hostkey").arg("new"), b"").await?;
         answer
             .lines()
             .find_map(|line| line.strip_prefix("hostkey "))

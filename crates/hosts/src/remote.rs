@@ -51,13 +51,20 @@ impl Remote {
     /// The same, with [`MARK`] before all that it writes to either stream: what stands before that is the login's.
     pub(crate) fn marked_verb(&self, verb: &str) -> Command {
         let path = format!("{}/bin/{}/host.sh", self.place.root, program::digest());
-        let mark = r#"printf '\000airlift\n'; printf '\000airlift\n' >&2; exec "$@""#;
-        self.privileged(Command::new("sh").arg("-c").arg(mark).arg("mark").arg("sh").arg(path).arg(verb))
+        let script = format!("{SAY_MARK}{{ {SAY_MARK}}} >&2\nexec \"$@\"");
+        self.privileged(Command::new("sh").arg("-c").arg(script).arg("mark").arg("sh").arg(path).arg(verb))
     }
 
     /// The command with the privileges that this host's session has.
     pub(crate) fn privileged(&self, command: Command) -> Command {
         if self.place.sudo { command.sudo() } else { command }
+    }
+
+    /// What a [`marked_verb`](Self::marked_verb) answers, without what the login prints.
+    pub(crate) async fn ask_marked(&self, command: &Command, stdin: &[u8]) -> Result<String, ActError> {
+        let answer = self.ask(command, stdin).await?;
+        let marked = after_mark(&answer).ok_or_else(|| ActError::transient("its answer was cut off"))?;
+        Ok(marked.to_owned())
     }
 
     /// Runs a command that answers briefly.
@@ -93,10 +100,18 @@ impl Remote {
     }
 }
 
-/// What stands before the output of a [`Remote::marked_verb`].
-const MARK: &[u8] = b"\0airlift\n";
+/// What stands before output that is told from what some logins print before every command.
+const MARK: &str = "\0airlift\n";
 
-/// Passes on what comes after the mark: some logins print something before every command.
+/// The line of a shell's that prints it.
+pub(crate) const SAY_MARK: &str = "printf '\\000airlift\\n'\n";
+
+/// What comes after the mark.
+pub(crate) fn after_mark(answer: &str) -> Option<&str> {
+    answer.split_once(MARK).map(|(_, marked)| marked)
+}
+
+/// Passes on what comes after the mark.
 #[derive(Default)]
 pub(crate) struct AfterMark {
     /// The end of what came before the mark, as long as the mark may have begun in it.
@@ -110,7 +125,7 @@ impl AfterMark {
             return chunk.into();
         }
         self.held.extend_from_slice(chunk);
-        if let Some(at) = self.held.windows(MARK.len()).position(|window| window == MARK) {
+        if let Some(at) = self.held.windows(MARK.len()).position(|window| window == MARK.as_bytes()) {
             self.found = true;
             return self.held.split_off(at + MARK.len()).into();
         }

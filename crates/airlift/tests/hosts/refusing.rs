@@ -106,7 +106,7 @@ fn of_two_new_names_for_one_machine_one_is_refused_and_the_script_runs_once() {
 
 /// Lists the only machine a second time, under the name that the port forwarding of some other address would give it.
 fn second_name(world: &World) {
-    let relay = crate::relay::Relay::start(world.machine(1), crate::relay::Cut::Never);
+    let relay = crate::relay::Relay::start(world.machine(1));
     let mut hosts = world.listings();
     hosts.push(Listing { name: "again".to_owned(), host: relay.host(), port: relay.port() });
     world.know(&(world.machine(1).known_line() + &relay.known_line(world.machine(1))));

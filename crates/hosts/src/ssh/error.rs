@@ -52,6 +52,14 @@ impl Loss {
                 Self::Unanswered
             }
             russh::Error::IO(error) => Self::from_network(error),
+            russh::Error::NoCommonAlgo { kind, ours, theirs } => Self::Protocol {
+                detail: format!(
+                    "there is no {} that both know; here: {}; there: {}",
+                    name_of(&kind),
+                    ours.join(", "),
+                    theirs.join(", ")
+                ),
+            },
             other => Self::Protocol { detail: other.to_string() },
         }
     }
@@ -66,6 +74,17 @@ impl Loss {
             io::ErrorKind::TimedOut => Self::Unanswered,
             _ => Self::Network(Arc::new(error)),
         }
+    }
+}
+
+/// What sshd_config calls a kind of algorithm.
+fn name_of(kind: &russh::AlgorithmKind) -> &'static str {
+    match kind {
+        russh::AlgorithmKind::Kex => "key exchange (KexAlgorithms)",
+        russh::AlgorithmKind::Key => "kind of host key (HostKeyAlgorithms)",
+        russh::AlgorithmKind::Cipher => "cipher (Ciphers)",
+        russh::AlgorithmKind::Compression => "compression (Compression)",
+        russh::AlgorithmKind::Mac => "message authentication code (MACs)",
     }
 }
 

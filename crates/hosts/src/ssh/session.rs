@@ -24,6 +24,11 @@ use super::error::{ChannelRefusal, ExecError, Loss, RunError};
 use super::exec::{Asked, Exec, ExitStatus, Pty};
 use super::streams::Incoming;
 
+/// The waits between asking a host for a session again that it refused, in milliseconds. One that has just ended counts
+/// against its `MaxSessions` until its channel is closed from both sides and its program is gone: where that is 1, every
+/// second command would meet a refusal.
+const ASK_AGAIN: [u64; 7] = [25, 50, 100, 200, 400, 800, 1600];
+
 /// How long saying goodbye may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -143,9 +148,20 @@ impl Session {
         Exec::start(channel, self.inner.target.to_string(), Arc::clone(&self.inner.link), pty, asked).await
     }
 
+    /// Opens a channel, if need be as soon as another is over.
+    async fn open(&self) -> Result<Channel<Msg>, ExecError> {
+        for pause in ASK_AGAIN {
+            match self.try_open().await {
+                Err(ExecError::SessionRefused { .. }) => tokio::time::sleep(Duration::from_millis(pause)).await,
+                opened => return opened,
+            }
+        }
+        self.try_open().await
+    }
+
     /// Opens a channel. In a task, so that one that opens after its caller gave up is closed again and does not count
     /// against the host's limit.
-    async fn open(&self) -> Result<Channel<Msg>, ExecError> {
+    async fn try_open(&self) -> Result<Channel<Msg>, ExecError> {
         let (give, take) = oneshot::channel();
         let session = self.clone();
         tokio::spawn(async move {

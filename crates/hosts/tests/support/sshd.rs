@@ -175,11 +175,12 @@ impl Setup {
     }
 
     fn rendered(&self, folder: &Path, address: SocketAddrV4) -> String {
-        let mut text = self.config.join("\n");
+        // Of this the last one counts, other than of everything else.
+        let mut text = "MaxStartups 1000\n".to_owned() + &self.config.join("\n");
         write!(
             text,
             "\nListenAddress {}\nPort {}\nPidFile none\nAuthorizedKeysFile {}/authorized_keys\nUsePAM no\nStrictModes no\n\
-             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxStartups 1000\nUseDNS no\nLogLevel VERBOSE\n",
+             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nUseDNS no\nLogLevel VERBOSE\n",
             address.ip(),
             address.port(),
             folder.display()

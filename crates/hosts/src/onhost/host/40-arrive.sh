@@ -1,31 +1,52 @@
 # shellcheck shell=sh disable=SC2034,SC2154,SC2164 # `set -e` and variables of other parts: the joined program is checked without this
 # Pieces and bundles arrive. What is whole is kept, however the connection ends; what fails its hash never is.
 
-keep_pieces() ( # FOLDER: moves what is whole into chunks/; prints how many; false if anything in the folder is not a whole piece
-    cd "$1" || exit 1
+sums() { # what the pieces in this folder are to be, as sha256sum would print it
     for piece in *; do
         if is_digest "$piece" && [ -f "$piece" ] && [ ! -L "$piece" ]; then printf '%s  %s\n' "$piece" "$piece"; fi
-    done >.sums
+    done
+}
+
+keep_pieces() ( # FOLDER: moves what is whole into chunks/; prints how many; false if anything in the folder is not a whole piece
+    cd "$1" || exit 1
+    sums >.sums
     : >.whole
     if [ -s .sums ]; then LC_ALL=C sha256sum -c .sums 2>/dev/null | sed -n 's/: OK$//p' >.whole; fi
+    # what `have` shared before is there already, and mv does not move a file onto itself
     # shellcheck disable=SC2016 # expanded by the sh that xargs starts
-    xargs -r sh -c 'mv -f "$@" "$0/"' "$root/chunks" <.whole
+    xargs -r sh -c 'mv -f "$@" "$0/" 2>/dev/null
+        for piece; do if [ -e "$piece" ] && [ -e "$0/$piece" ]; then rm -f "$piece"; fi; done' "$root/chunks" <.whole
     printf '%d' "$(wc -l <.whole)"
     rm -f .sums .whole
     for left in * .[!.]*; do [ ! -e "$left" ] && [ ! -L "$left" ] || exit 1; done
+)
+
+share_pieces() ( # FOLDER that somebody still receives into: what is whole there is in chunks/ as well
+    cd "$1" || exit 0
+    sums | while read -r sum piece; do
+        [ -e "$root/chunks/$piece" ] || printf '%s  %s\n' "$sum" "$piece"
+    done >"$root/chunks/.have.$$"
+    [ -s "$root/chunks/.have.$$" ] || exit 0
+    # shellcheck disable=SC2016 # expanded by the sh that xargs starts
+    LC_ALL=C sha256sum -c "$root/chunks/.have.$$" 2>/dev/null | sed -n 's/: OK$//p' |
+        xargs -r sh -c 'ln "$@" "$0/" 2>/dev/null || :' "$root/chunks"
 )
 
 have() { # < DIGESTS
     claimed
     need flock
     cd "$root/chunks"
-    for part in .in-*; do # a folder without a lock on it was left by an interrupted receive
-        if [ -d "$part" ] && flock -n "$part" true; then
+    trap 'rm -f "$root/chunks/.have.$$"' EXIT
+    for part in .in-*; do
+        if [ ! -d "$part" ]; then
+            continue
+        elif flock -n "$part" true; then # left by an interrupted receive
             keep_pieces "$part" >/dev/null || :
             rm -rf "$part"
+        else # of a connection that this host does not know to be dead, if it is not another delivery
+            share_pieces "$part"
         fi
     done
-    trap 'rm -f "$root/chunks/.have.$$"' EXIT
     set -f
     # shellcheck disable=SC2013 # `read` takes a system call for every byte
     for digest in $(cat); do
