@@ -15,7 +15,7 @@ use sha1::Sha1;
 use super::key::PublicKey;
 
 /// Where a line stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The file.
     pub file: PathBuf,
