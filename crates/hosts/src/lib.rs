@@ -9,6 +9,7 @@ mod facts;
 pub mod hostkey;
 mod hosts;
 mod listed;
+pub mod openssh;
 pub mod openssh_config;
 pub mod payload;
 mod pipe;

@@ -21,7 +21,7 @@ const BLANKS: [char; 2] = [' ', '\t'];
 const LONGEST_PATTERN: usize = 1022;
 
 /// Where a line stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The file.
     pub file: PathBuf,
