@@ -77,7 +77,7 @@ impl Loss {
     }
 }
 
-/// What sshd_config calls a kind of algorithm.
+/// What `sshd_config` calls a kind of algorithm.
 fn name_of(kind: &russh::AlgorithmKind) -> &'static str {
     match kind {
         russh::AlgorithmKind::Kex => "key exchange (KexAlgorithms)",
