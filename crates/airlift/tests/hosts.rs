@@ -33,6 +33,8 @@ mod slowest;
 #[path = "../../hosts/tests/support/sshd.rs"]
 mod sshd;
 mod support;
+#[path = "hosts/taking.rs"]
+mod taking;
 #[path = "hosts/trusting.rs"]
 mod trusting;
 #[path = "hosts/world.rs"]

@@ -316,3 +316,30 @@ fn confirm(fleet: &Fleet, plan: &Plan, warnings: &[String], any: bool, acting: &
     say(&format!("To be confirmed:\n  {list}"))?;
     if super::ask("Go on? [y/N] ")? { Ok(()) } else { Err(Error::refused("not confirmed; nothing was done")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Long enough for anything that comes at all.
+    const AT_ALL: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn an_interrupt_that_comes_while_nobody_asks_is_not_missed() {
+        let mut interrupts = Interrupts::listen().unwrap();
+        for _ in 0..3 {
+            // Something else is quicker, as in a loop that has much to show: the question is dropped before the answer.
+            tokio::select! {
+                biased;
+                () = interrupts.next() => panic!("nobody has interrupted anything yet"),
+                () = tokio::task::yield_now() => {}
+            }
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT).unwrap();
+            // It arrives, and is known to have, before anybody asks again.
+            let mut witness = signal(SignalKind::interrupt()).unwrap();
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT).unwrap();
+            tokio::time::timeout(AT_ALL, witness.recv()).await.expect("the signal arrives");
+            tokio::time::timeout(AT_ALL, interrupts.next()).await.expect("it was kept");
+        }
+    }
+}

@@ -128,6 +128,35 @@ fn init_writes_a_config_that_is_fine_and_never_overwrites_one() {
 }
 
 #[test]
+fn a_secret_inside_the_bundle_is_warned_about_and_a_bootstrap_outside_of_it_is_an_error() {
+    let sandbox = two();
+    sandbox.write("app/token", "s3cret\n");
+    let config = std::fs::read_to_string(sandbox.project().join("airlift.yaml")).unwrap();
+    let secret = format!("{config}secrets: {{token: {{file: ./app/token}}}}\n");
+    sandbox.write("airlift.yaml", &secret);
+    for words in [&["check"][..], &["up", "--dry-run"], &["push", "--dry-run"]] {
+        let ran = sandbox.ok(words);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(said.contains("warning: ") && said.contains("every release holds a copy of it"), "{words:?}: {said}");
+        assert!(!said.contains("s3cret"), "{said}");
+    }
+    let json = sandbox.ok(&["check", "--json"]).json().remove(0);
+    assert!(json["warnings"][0].as_str().unwrap().contains("bundle.exclude"), "{json}");
+    sandbox.write("airlift.yaml", &secret.replace("boot.sh]", "boot.sh], exclude: [/app/token]"));
+    let json = sandbox.ok(&["check", "--json"]).json().remove(0);
+    assert_eq!(json["warnings"], serde_json::json!([]));
+
+    sandbox.write("airlift.yaml", &config.replace("include: [app, boot.sh]", "include: [app]"));
+    for words in [&["check"][..], &["up"]] {
+        let ran = sandbox.run(words);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains("boot.sh is not part of the bundle"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("\"/boot.sh\" to bundle.include"), "{}", ran.stderr);
+    }
+    sandbox.write("airlift.yaml", &config);
+}
+
+#[test]
 fn the_examples_are_fine() {
     let sandbox = empty();
     for example in ["hello", "fleet-of-mine"] {
