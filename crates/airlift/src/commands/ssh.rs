@@ -2,10 +2,10 @@
 
 use airlift_core::id::HostId;
 use airlift_core::seen::HostSeen;
-use airlift_hosts::ssh::{Command, Exec, ExitStatus, Pty, Size};
+use airlift_hosts::ssh::{Command, Exec, ExitStatus, Incoming, Pty, Size};
 use rustix::process::Signal;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::fleet::{Access, Fleet, note};
 use super::select::{no_such_host, select};
@@ -58,10 +58,10 @@ pub(crate) async fn run(args: Ssh, settings: Settings, hooks: &Hooks) -> Result<
     .map_err(|error| failed(&error))?;
     let status = {
         let _raw = terminal.map(|_| Raw::enter()).transpose()?;
-        relay(exec).await.map_err(|error| failed(&error))?
+        relay(exec).await
     };
     session.disconnect().await;
-    let code = match status {
+    let code = match status? {
         ExitStatus::Code(code) => u8::try_from(code).ok(),
         ExitStatus::Signal(name) => {
             note(&format!("the command on {host} was ended by signal {name}"));
@@ -107,7 +107,7 @@ async fn which(fleet: &Fleet, given: Option<&str>) -> Result<HostId, Error> {
 }
 
 /// Connects the person's terminal with the far side until that ends.
-async fn relay(exec: Exec) -> Result<ExitStatus, airlift_hosts::ssh::ExecError> {
+async fn relay(exec: Exec) -> Result<ExitStatus, Error> {
     let Exec { mut stdin, mut stdout, mut stderr, exit, control } = exec;
     let input = tokio::spawn(async move {
         let mut from = tokio::io::stdin();
@@ -127,26 +127,27 @@ async fn relay(exec: Exec) -> Result<ExitStatus, airlift_hosts::ssh::ExecError> 
             let _ = control.resize(window()).await;
         }
     });
-    let (mut out, mut err) = (tokio::io::stdout(), tokio::io::stderr());
-    let outward = async {
-        while let Some(chunk) = stdout.chunk().await? {
-            let _ = out.write_all(&chunk).await;
-            let _ = out.flush().await;
-        }
-        Ok(())
-    };
-    let errors = async {
-        while let Some(chunk) = stderr.chunk().await? {
-            let _ = err.write_all(&chunk).await;
-            let _ = err.flush().await;
-        }
-        Ok(())
-    };
-    let relayed: Result<((), ()), airlift_hosts::ssh::ExecError> = tokio::try_join!(outward, errors);
+    let relayed = tokio::try_join!(
+        pass_on(&mut stdout, tokio::io::stdout(), "standard output"),
+        pass_on(&mut stderr, tokio::io::stderr(), "standard error")
+    );
     input.abort();
     resizing.abort();
     relayed?;
-    exit.wait().await
+    exit.wait().await.map_err(|error| Error::failed(chain(&error)))
+}
+
+/// Passes on what comes, to its end. Where nobody takes it any more, that is the end of the session too: what would come
+/// after could not be shown, and the command would go on unseen.
+async fn pass_on(from: &mut Incoming, mut to: impl AsyncWrite + Unpin, name: &str) -> Result<(), Error> {
+    while let Some(chunk) = from.chunk().await.map_err(|error| Error::failed(chain(&error)))? {
+        let written = async {
+            to.write_all(&chunk).await?;
+            to.flush().await
+        };
+        written.await.map_err(|error| Error::failed(format!("{name} cannot be written: {error}")))?;
+    }
+    Ok(())
 }
 
 fn window() -> Size {

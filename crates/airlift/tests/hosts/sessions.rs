@@ -1,5 +1,8 @@
 //! `ssh`: one command on one machine, as a script uses it.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
 use crate::world::World;
 
 #[test]
@@ -24,4 +27,16 @@ fn ssh_to_a_machine_that_does_not_answer_ends_with_1() {
     assert!(ran.stderr.contains(&away.port().to_string()), "{}", ran.stderr);
     // Nothing was ever put there, and nobody waits for it.
     std::fs::remove_file(world.sandbox.project().join("airlift.yaml")).unwrap();
+}
+
+#[test]
+fn ssh_ends_when_nobody_reads_what_the_command_prints() {
+    let world = World::new(1, "");
+    let mut words = world.sandbox.command(&["ssh", "h1", "--", "yes"]);
+    let mut child = words.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "y\n");
+    // The reader is gone, as `head -n 1` would be.
+    assert_eq!(child.wait().unwrap().code(), Some(1));
 }
