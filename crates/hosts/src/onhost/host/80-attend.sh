@@ -32,7 +32,7 @@ end_run() { # RUN
         nothing=$(measure /dev/null)
         put "$dir/exit" "exit=cancelled stdout=$nothing stderr=$nothing"
         put "$dir/started" "$boot"
-        rm -rf "$dir/files"
+        rm -rf "$dir/files" "$dir/argv" "$dir/env" # what was handed over for this run may be secret
     fi
     unlock
     if [ -e "$dir/exit" ]; then return; fi
