@@ -148,15 +148,19 @@ impl Certificate {
         if names.is_empty() {
             return "it names no principal; have one signed that does".to_owned();
         }
-        let (names, until) = (names.join(", "), date(self.0.valid_before()));
+        let names = names.join(", ");
+        let until = match self.0.valid_before() {
+            FOREVER => "does not expire".to_owned(),
+            until => format!("is valid until {}", date(until)),
+        };
         if self.0.valid_principals().iter().any(|name| name == user) {
             let authority = self.authority().fingerprint();
             format!(
-                "it is for {names} and valid until {until}; the host does not trust its authority ({authority}, sshd's TrustedUserCAKeys), has revoked it (RevokedKeys), or wants another principal"
+                "it is for {names} and {until}; the host does not trust its authority ({authority}, sshd's TrustedUserCAKeys), has revoked it (RevokedKeys), or wants another principal"
             )
         } else {
             format!(
-                "it is for {names}, not for {user} (valid until {until}); have one signed for a principal that the host lets in as {user}"
+                "it is for {names}, not for {user}; have one signed for a principal that the host lets in as {user}"
             )
         }
     }
@@ -169,13 +173,8 @@ impl Certificate {
 
 /// Seconds since 1970 as people write them.
 fn date(seconds: u64) -> String {
-    if seconds == FOREVER {
-        return "forever".to_owned();
-    }
-    i64::try_from(seconds)
-        .ok()
-        .and_then(|seconds| Timestamp::from_second(seconds).ok())
-        .map_or_else(|| format!("{seconds} s after 1970"), |at| at.to_string())
+    let at = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    at.map_or_else(|| format!("{seconds} s after 1970"), |at| at.to_string())
 }
 
 #[cfg(test)]

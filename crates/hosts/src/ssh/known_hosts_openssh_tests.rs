@@ -145,6 +145,9 @@ fn line(dice: &mut Dice, keys: &[String]) -> Vec<u8> {
     line += &names(dice);
     line += blank(dice);
     line += &key(dice, keys);
+    if dice.one_in(8) {
+        line = line.replace(' ', "\t");
+    }
     let mut line = line.into_bytes();
     line.extend(dice.pick::<[u8]>(&[
         b"",

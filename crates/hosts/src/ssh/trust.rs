@@ -79,6 +79,8 @@ impl Trust {
                         portless.extend(known_hosts::records(&text, file, &bare));
                     }
                 }
+                // Wildcards match both names.
+                portless.retain(|record| !records.iter().any(|other| other.place == record.place));
                 Known::Files(Lines { files: files.clone(), records, portless })
             }
         };

@@ -69,14 +69,15 @@ fn says_where(said: &str, socket: &Path, what: &str) {
 
 #[tokio::test]
 async fn an_agent_that_dies_before_it_signs_is_named_here_and_at_the_next_host() {
-    let (sshd, key) = server();
+    let keys = [Key::ed25519(), Key::ed25519()];
+    let sshd = Sshd::setup().authorize(&keys[0].public()).authorize(&keys[1].public()).start();
     let agent = Agent::start();
-    agent.add(&Key::ed25519());
-    agent.add(&key);
+    keys.each_ref().map(|key| agent.add(key));
     let mortal = Mortal::before(&agent);
     let auth = Auth::new().agent(mortal.socket());
     let said = refused(&sshd, auth.clone()).await;
     says_where(&said, &mortal.socket(), "went away before it signed");
+    assert!(said.contains("cannot be used: the agent"), "{said}");
     let said = refused(&sshd, auth).await;
     says_where(&said, &mortal.socket(), "cannot be reached");
 }

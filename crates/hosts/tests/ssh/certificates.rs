@@ -139,6 +139,17 @@ async fn a_certificate_that_the_agent_holds_lets_us_in() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_named_and_in_the_agent_is_offered_once() {
+    let authority = Key::ed25519();
+    let sshd = trusting(&Key::ed25519()).start();
+    let key = certified(&authority, &[]);
+    let agent = Agent::start();
+    agent.add(&key);
+    let said = refused(&sshd, Auth::new().agent(agent.socket()).certificate_file(key.certificate_path())).await;
+    assert_eq!(said.matches("certificate refused").count(), 1, "{said}");
+}
+
+#[tokio::test]
 async fn the_agent_signs_for_a_certificate_in_a_file() {
     let authority = Key::ed25519();
     let sshd = trusting(&authority).start();
