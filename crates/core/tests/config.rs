@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test helper that fails is a test that fails")]
 
+#[path = "support/nearly.rs"]
+mod nearly;
+
 mod config {
     pub(crate) mod bad;
     pub(crate) mod files;

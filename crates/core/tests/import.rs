@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test helper that fails is a test that fails")]
 
+#[path = "support/nearly.rs"]
+mod nearly;
+
 mod import {
     mod inventories;
     mod properties;

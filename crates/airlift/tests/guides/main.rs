@@ -45,11 +45,12 @@ const FOLLOWED: [&str; 11] = [
 ];
 
 /// The blocks that are not run, and why, as the guides say in a comment.
-const NOT_RUN: [(&str, &str); 5] = [
+const NOT_RUN: [(&str, &str); 6] = [
     ("bundles", "needs a host that scp knows by name, with airlift in /opt"),
     ("ci", "needs jq"),
     ("getting-started", "installs a program"),
     ("install", "builds for minutes what the tests have built already"),
+    ("performance", "measures for minutes beside programs that have to be installed"),
     ("troubleshooting", "needs a person in a session"),
 ];
 

@@ -4,9 +4,13 @@ use airlift_core::config::parse;
 use airlift_core::import::{Format, Source, import};
 use proptest::prelude::*;
 
-/// Texts that are nearly what can be read: good ones, cut, doubled and mixed with what their forms find special.
-fn nearly() -> impl Strategy<Value = String> {
-    let special = prop::sample::select(vec![
+use crate::nearly::nearly;
+
+/// Texts that are nearly what can be read.
+fn texts() -> impl Strategy<Value = String> {
+    let good =
+        vec![include_str!("sources/fleet.ini"), include_str!("sources/fleet.yml"), include_str!("sources/config.yaml")];
+    let special = vec![
         ":",
         "-",
         "[",
@@ -37,26 +41,15 @@ fn nearly() -> impl Strategy<Value = String> {
         "9",
         "<<: *web",
         "auto",
-    ]);
-    let edit = (any::<prop::sample::Index>(), 0_usize..12, special);
-    let bases =
-        vec![include_str!("sources/fleet.ini"), include_str!("sources/fleet.yml"), include_str!("sources/config.yaml")];
-    (prop::sample::select(bases), prop::collection::vec(edit, 0..6)).prop_map(|(base, edits)| {
-        let mut text: Vec<char> = base.chars().collect();
-        for (at, removed, added) in edits {
-            let start = at.index(text.len() + 1);
-            let end = (start + removed).min(text.len());
-            text.splice(start..end, added.chars());
-        }
-        text.into_iter().collect()
-    })
+    ];
+    nearly(good, special, 0..6)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn whatever_is_imported_is_a_config_and_every_place_is_in_the_text(text in nearly()) {
+    fn whatever_is_imported_is_a_config_and_every_place_is_in_the_text(text in texts()) {
         for format in [Format::SpotDeployer, Format::AnsibleIni, Format::AnsibleYaml] {
             let said = match import(Source { file: "x", text: &text }, format, &"shop".parse().unwrap()) {
                 Ok(imported) => {
