@@ -1,5 +1,6 @@
 //! A terminal session: the live view draws and leaves the terminal as it was, colours come and go, and what destroys asks.
 
+use super::support::Sandbox;
 use super::support::terminal::Session;
 use super::two;
 
@@ -97,7 +98,7 @@ fn the_live_view_follows_the_size_of_the_terminal() {
     let run = Session::start(&sandbox, &["run", "long.sh"], &[]);
     run.expect("0 of 2 hosts succeeded, 2 running");
     // The kernel sends SIGWINCH; the line for all no longer fits.
-    run.pty.resize(Size::new(24, 24)).unwrap();
+    run.resize(24, 24);
     run.expect("0 of 2 hosts succ…");
     std::fs::write(marker, "").unwrap();
     assert_eq!(run.end().1, Some(0));
@@ -110,7 +111,7 @@ fn the_watched_status_fits_the_terminal_and_follows_its_size() {
     status.expect("60 hosts: 60 not there");
     assert!(status.seen().contains("web/20") && !status.seen().contains("web/21"), "{}", status.seen());
     status.expect("… and 40 more (40 not there)");
-    status.pty.resize(Size::new(10, 90)).unwrap();
+    status.resize(10, 90);
     status.expect("… and 54 more (54 not there)");
     status.type_in("\x03");
     assert_eq!(status.end().1, Some(0));
