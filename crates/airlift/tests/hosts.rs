@@ -10,8 +10,12 @@ mod bad_lines;
 mod coming_up;
 #[path = "hosts/cutting.rs"]
 mod cutting;
+#[path = "hosts/full_disk.rs"]
+mod full_disk;
 #[path = "hosts/going.rs"]
 mod going;
+#[path = "hosts/hostile_output.rs"]
+mod hostile_output;
 #[path = "hosts/logging_in.rs"]
 mod logging_in;
 #[path = "hosts/odd_servers.rs"]
