@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 
+use airlift_hosts::openssh::Surroundings;
 use camino::Utf8PathBuf;
 
 use crate::cli::Global;
@@ -97,6 +98,20 @@ impl Settings {
     pub fn style(&self) -> Style {
         let (width, height) = size_of(std::io::stdout()).unwrap_or((Style::PLAIN.width, Style::PLAIN.height));
         Style { color: self.color, unicode: self.unicode, width, height }
+    }
+
+    /// What an OpenSSH config refers to.
+    pub fn surroundings(&self) -> Surroundings {
+        let system = rustix::system::uname();
+        Surroundings {
+            home: self.home.clone(),
+            user: self.user.clone(),
+            uid: rustix::process::getuid().as_raw(),
+            hostname: system.nodename().to_string_lossy().into_owned(),
+            variables: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+        }
     }
 
     /// A path of the config: `~/` is the user's home, and what is relative is relative to the project.

@@ -6,11 +6,11 @@
 pub mod bundle;
 mod delivery;
 mod facts;
+mod given;
 pub mod hostkey;
 mod hosts;
 mod listed;
 pub mod openssh;
-pub mod openssh_config;
 pub mod payload;
 mod pipe;
 mod pool;
@@ -19,9 +19,12 @@ mod remote;
 mod runs;
 mod secrets;
 pub mod ssh;
+mod ways;
 
 pub use delivery::bundle_path;
+pub use given::usual_options;
 pub use hosts::SshHosts;
 pub use listed::Listed;
-pub use pool::{Jump, Logins};
+pub use pool::{Login, Logins};
 pub use secrets::SecretSet;
+pub use ways::{Usual, Way, Ways};

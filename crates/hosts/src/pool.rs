@@ -1,7 +1,6 @@
 //! One connection per host, many channels on it: made when it is first needed, kept, and made anew when it was lost.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use airlift_core::id::HostId;
@@ -11,35 +10,28 @@ use tokio::sync::Mutex;
 
 use crate::bundle::Compression;
 use crate::ssh::{self, Auth, ConnectError, Hop, Options, PublicKey, Session};
+use crate::ways::Ways;
 
 /// How to log in to the hosts of a fleet.
 #[derive(Debug, Clone)]
 pub struct Logins {
-    /// The user, where a host has none of its own.
-    pub user: String,
-    /// Users of single hosts.
-    pub users: HashMap<HostId, String>,
-    /// What proves who we are.
-    pub auth: Auth,
-    /// The operator's `known_hosts` files.
-    pub known_hosts: Vec<PathBuf>,
-    /// Jump hosts, in order from here.
-    pub jumps: Vec<Jump>,
-    /// Timeouts and keepalive.
-    pub options: Options,
+    /// The ways to hosts that the config lists.
+    pub ways: Ways,
+    /// How to log in to all others, which are where the provider says.
+    pub launched: Login,
     /// Become root on hosts where the login is not and `sudo -n` works.
     pub sudo: bool,
 }
 
-/// A host on the way.
+/// How to log in to a host that airlift launched.
 #[derive(Debug, Clone)]
-pub struct Jump {
-    /// Its name or address.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// The user to log in as.
+pub struct Login {
+    /// The user.
     pub user: String,
+    /// What proves who we are.
+    pub auth: Auth,
+    /// How to connect.
+    pub options: Options,
 }
 
 /// What is known of a host between two commands.
@@ -100,7 +92,7 @@ impl Pool {
         }
         line.session = None;
         let (hop, via) = self.route(at).map_err(|error| *error)?;
-        let session = ssh::connect(&hop, &via, &self.logins.options).await?;
+        let session = ssh::connect(&hop, &via).await?;
         line.session = Some((at.clone(), session.clone()));
         Ok(session)
     }
@@ -119,43 +111,28 @@ impl Pool {
     }
 
     fn route(&self, at: &Target) -> Result<(Hop, Vec<Hop>), Box<ConnectError>> {
-        let user = self.logins.users.get(&at.host).unwrap_or(&self.logins.user);
-        let target = ssh::Target {
-            name: at.host.to_string(),
-            host: at.address.host.clone(),
-            port: at.address.port,
-            user: user.clone(),
+        let (mut hop, via) = match self.logins.ways.to(&at.host) {
+            Some(Ok(way)) => (way.hop.clone(), way.via.clone()),
+            Some(Err(source)) => {
+                return Err(Box::new(ConnectError::Config { target: at.host.to_string(), source: source.clone() }));
+            }
+            None => (self.launched(at), Vec::new()),
         };
-        let trust = match &at.trust {
-            Trust::KnownHosts => ssh::Trust::KnownHosts(self.logins.known_hosts.clone()),
-            Trust::Pinned(pins) => ssh::Trust::Pinned(
-                pins.keys()
-                    .map(|line| {
-                        line.parse::<PublicKey>().map_err(|error| {
-                            Box::new(ConnectError::Protocol {
-                                target: target.to_string(),
-                                detail: format!("a pinned host key cannot be read: {error}"),
-                            })
-                        })
-                    })
-                    .collect::<Result<_, _>>()?,
-            ),
-        };
-        let via = self
-            .logins
-            .jumps
-            .iter()
-            .map(|jump| Hop {
-                target: ssh::Target {
-                    name: jump.host.clone(),
-                    host: jump.host.clone(),
-                    port: jump.port,
-                    user: jump.user.clone(),
-                },
-                trust: ssh::Trust::KnownHosts(self.logins.known_hosts.clone()),
-                auth: self.logins.auth.clone(),
-            })
-            .collect();
-        Ok((Hop { target, trust, auth: self.logins.auth.clone() }, via))
+        if let Trust::Pinned(pins) = &at.trust {
+            let unreadable = |error| {
+                let detail = format!("a pinned host key cannot be read: {error}");
+                Box::new(ConnectError::Protocol { target: hop.target.to_string(), detail })
+            };
+            let keys = pins.keys().map(|line| line.parse::<PublicKey>().map_err(unreadable));
+            hop.trust = ssh::Trust::Pinned(keys.collect::<Result<_, _>>()?);
+        }
+        Ok((hop, via))
+    }
+
+    fn launched(&self, at: &Target) -> Hop {
+        let Login { user, auth, options } = self.logins.launched.clone();
+        let target =
+            ssh::Target { name: at.host.to_string(), host: at.address.host.clone(), port: at.address.port, user };
+        Hop { target, trust: ssh::Trust::Pinned(Vec::new()), auth, options }
     }
 }

@@ -8,6 +8,8 @@ mod certificates;
 mod commands;
 #[path = "ssh/common.rs"]
 mod common;
+#[path = "ssh/home.rs"]
+mod home;
 #[path = "ssh/host_certificates.rs"]
 mod host_certificates;
 #[path = "ssh/host_keys.rs"]
@@ -18,6 +20,8 @@ mod jumps;
 mod logins;
 #[path = "ssh/losses.rs"]
 mod losses;
+#[path = "ssh/openssh.rs"]
+mod openssh;
 #[path = "ssh/speed.rs"]
 mod speed;
 #[path = "support/sshd.rs"]

@@ -62,7 +62,7 @@ pub(crate) async fn carry_out(fleet: &mut Fleet, wanted: Wanted, acting: &Acting
     let id = new_id()?;
     let engine = fleet.engine();
     if matches!(&wanted.operation, Operation::Up(_) | Operation::Push(_) | Operation::Run(_)) && !fleet.settings.quiet {
-        fleet.project.not_honoured(&fleet.settings).iter().for_each(|line| warn(line));
+        fleet.project.not_honoured().iter().for_each(|line| warn(line));
     }
     // Whoever is about to act must not wait for the slowest host's look before beginning on the others; `run` and `cancel`,
     // which show no plan, for none at all.

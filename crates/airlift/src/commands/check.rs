@@ -24,6 +24,7 @@ struct Checked<'c> {
 
 pub(crate) async fn run(settings: &Settings) -> Result<Exit, Error> {
     let project = Project::load(settings)?;
+    project.check_ways()?;
     let scanned = project.scan(settings, Memory::None, false).await?;
     let hosts = project.hosts();
     let warnings = project.warnings();
@@ -35,7 +36,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<Exit, Error> {
         release: scanned.as_ref().map(|plan| plan.release().to_string()),
         files: scanned.as_ref().map_or(0, |plan| plan.reading().files),
         bytes: scanned.as_ref().map_or(0, |plan| plan.reading().bytes),
-        warnings: warnings.iter().map(one_line).chain(project.not_honoured(settings)).collect(),
+        warnings: warnings.iter().map(one_line).chain(project.not_honoured().iter().cloned()).collect(),
     };
     if settings.json {
         say_json(&checked)?;

@@ -71,6 +71,9 @@ impl Fleet {
     /// Opens the fleet of the project.
     pub(crate) fn open(settings: Settings, hooks: &Hooks, access: Access) -> Result<Self, Error> {
         let project = Project::load(&settings)?;
+        if access != Access::Read {
+            project.check_ways()?;
+        }
         let config = project.config.clone();
         let state = StateDir::new(&settings.state_home, &config.fleet);
         let log = open_log(&state, access)?;
@@ -81,7 +84,7 @@ impl Fleet {
         let cache = settings.cache_home.join("airlift").join(config.fleet.as_str());
         let (feed, reader) = Feed::new();
         let secret = secret(&state, access)?;
-        let logins = project.logins(&settings, &state);
+        let logins = project.logins(&state);
         let hosts = SshHosts::new(logins, cache.clone(), feed.clone());
         let compute: Arc<dyn Compute> =
             project.compute(&settings, &state, (access == Access::Act).then_some(secret))?;

@@ -1,6 +1,6 @@
 //! A project: its folder with `airlift.yaml`, and all that a change needs of it, each made from the config in one place.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,8 +14,8 @@ use airlift_core::seen::Address;
 use airlift_engine::port::Compute;
 use airlift_engine::state::{StateDir, private_dir};
 use airlift_hosts::bundle::{Plan, Request, Rules, Which, plan, write_bundle};
-use airlift_hosts::ssh::{Auth, Keepalive, Options};
-use airlift_hosts::{Jump, Listed, Logins, bundle_path, hostkey, openssh_config};
+use airlift_hosts::ssh::Auth;
+use airlift_hosts::{Listed, Login, Logins, Usual, Ways, bundle_path, hostkey, openssh, usual_options};
 use airlift_local::{LaunchKeys, LocalCompute};
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -27,6 +27,9 @@ pub(crate) const CONFIG: &str = "airlift.yaml";
 
 /// The user as which airlift logs in to machines that it launched itself.
 const LOCAL_USER: &str = "airlift";
+
+/// The port where nothing says another.
+const SSH_PORT: u16 = 22;
 
 /// How long a machine may take from its launch to its first session, seconds.
 const BOOT_S: u64 = 300;
@@ -58,6 +61,7 @@ fn utf8(bytes: Vec<u8>) -> Result<String, Error> {
 pub(crate) struct Project {
     pub config: Config,
     warnings: Vec<Problem>,
+    ways: Ways,
 }
 
 impl Project {
@@ -82,14 +86,15 @@ impl Project {
         if problems.iter().any(|problem| problem.severity == Severity::Error) {
             return Err(explain(problems, &text));
         }
-        Ok(Self { config: parsed.config, warnings: problems })
+        let ways = ways(&parsed.config, settings);
+        Ok(Self { config: parsed.config, warnings: problems, ways })
     }
 
     /// The config alone, where it can be read; what it names is not looked at.
     pub(crate) fn glance(settings: &Settings) -> Option<Self> {
         let text = fs_err::read_to_string(settings.project.join(CONFIG)).ok()?;
         let parsed = config::parse(CONFIG, &text).ok()?;
-        Some(Self { config: parsed.config, warnings: Vec::new() })
+        Some(Self { config: parsed.config, warnings: Vec::new(), ways: Ways::default() })
     }
 
     /// What is probably not as it was meant.
@@ -97,14 +102,19 @@ impl Project {
         places(self.warnings.clone(), "")
     }
 
-    /// What the operator's `~/.ssh/config` says of listed hosts, and airlift does otherwise.
-    pub(crate) fn not_honoured(&self, settings: &Settings) -> Vec<String> {
-        match &self.config.provider {
-            Provider::Local(_) => Vec::new(),
-            Provider::Hosts(listed) => {
-                openssh_config::not_honoured(&settings.home, &settings.user, &self.config.ssh, &listed.hosts)
-            }
+    /// What the operator's OpenSSH config says of listed hosts, and airlift does otherwise.
+    pub(crate) fn not_honoured(&self) -> &[String] {
+        self.ways.not_honoured()
+    }
+
+    /// Stops before anything is done where the operator's OpenSSH config is at fault.
+    pub(crate) fn check_ways(&self) -> Result<(), Error> {
+        let faults: Vec<String> = self.ways.faults().iter().map(ToString::to_string).collect();
+        if faults.is_empty() {
+            return Ok(());
         }
+        let help = "`ssh -G HOST` says what ssh makes of it; what airlift.yaml says of a host comes before it";
+        Err(Error::usage(format!("your OpenSSH config cannot be followed: {}", faults.join("; "))).help(help))
     }
 
     /// The hosts that the config names.
@@ -162,72 +172,31 @@ impl Project {
                 });
                 Arc::new(LocalCompute::new(settings.program.clone(), state.instances(), LOCAL_USER, keys.transpose()?))
             }
-            Provider::Hosts(listed) => Arc::new(Listed::new(
-                listed
-                    .hosts
-                    .iter()
-                    .map(|host| (host.name.clone(), Address { host: host.address.to_string(), port: host.port })),
-            )),
+            Provider::Hosts(listed) => {
+                Arc::new(Listed::new(listed.hosts.iter().map(|host| (host.name.clone(), self.address(host)))))
+            }
         })
     }
 
+    /// Where a listed host is; as it is written where the way to it is at fault.
+    fn address(&self, host: &config::Host) -> Address {
+        match self.ways.to(&host.name) {
+            Some(Ok(way)) => Address { host: way.hop.target.host.clone(), port: way.hop.target.port },
+            _ => Address { host: host.address.to_string(), port: host.port.unwrap_or(SSH_PORT) },
+        }
+    }
+
     /// How to log in to the hosts.
-    pub(crate) fn logins(&self, settings: &Settings, state: &StateDir) -> Logins {
-        let ssh = &self.config.ssh;
-        let options = Options {
-            timeout: ssh.connect_timeout,
-            keepalive: Keepalive { interval: ssh.keepalive, missed: 3 },
-            ..Options::default()
-        };
-        let own_name =
-            |user: Option<&config::UserName>| user.map_or_else(|| settings.user.clone(), ToString::to_string);
-        let listed = match &self.config.provider {
-            Provider::Local(_) => {
-                return Logins {
-                    user: LOCAL_USER.to_owned(),
-                    users: HashMap::new(),
-                    auth: Auth::new().identity_file(state.client_key()).only_identity_files(),
-                    known_hosts: Vec::new(),
-                    jumps: Vec::new(),
-                    options,
-                    sudo: false,
-                };
-            }
-            Provider::Hosts(listed) => listed,
-        };
-        let mut auth = Auth::new();
-        for file in &ssh.identity_files {
-            auth = auth.identity_file(settings.path(file.as_str()));
-        }
-        for file in &ssh.certificate_files {
-            auth = auth.certificate_file(settings.path(file.as_str()));
-        }
-        if let Some(agent) = settings.agent.as_ref().filter(|_| ssh.agent) {
-            auth = auth.agent(agent);
-        }
-        if settings.can_ask {
-            auth = auth.passphrase(Arc::new(crate::passphrase::Terminal));
-        }
+    pub(crate) fn logins(&self, state: &StateDir) -> Logins {
+        let is_listed = matches!(self.config.provider, Provider::Hosts(_));
         Logins {
-            user: own_name(ssh.user.as_ref()),
-            users: listed
-                .hosts
-                .iter()
-                .filter_map(|host| Some((host.name.clone(), host.user.as_ref()?.to_string())))
-                .collect(),
-            auth,
-            known_hosts: ssh.known_hosts.iter().map(|file| settings.path(file.as_str()).into()).collect(),
-            jumps: ssh
-                .proxy_jump
-                .iter()
-                .map(|jump| Jump {
-                    host: jump.address.to_string(),
-                    port: jump.port.unwrap_or(22),
-                    user: own_name(jump.user.as_ref().or(ssh.user.as_ref())),
-                })
-                .collect(),
-            options,
-            sudo: ssh.sudo == Sudo::Auto,
+            ways: self.ways.clone(),
+            launched: Login {
+                user: LOCAL_USER.to_owned(),
+                auth: Auth::new().identity_file(state.client_key()).only_identity_files(),
+                options: usual_options(&self.config.ssh),
+            },
+            sudo: is_listed && self.config.ssh.sudo == Sudo::Auto,
         }
     }
 
@@ -313,6 +282,19 @@ impl Project {
             services: self.config.services.iter().map(ToString::to_string).collect(),
         }))
     }
+}
+
+/// The ways to listed hosts. Instances that airlift launches are where it says.
+fn ways(config: &Config, settings: &Settings) -> Ways {
+    let Provider::Hosts(listed) = &config.provider else { return Ways::default() };
+    let auth = Auth::new();
+    let usual = Usual {
+        home: &settings.home,
+        auth: if settings.can_ask { auth.passphrase(Arc::new(crate::passphrase::Terminal)) } else { auth },
+        agent: settings.agent.as_deref(),
+        path: &|path| settings.path(path),
+    };
+    Ways::find(&openssh::Config::of(settings.surroundings()), &config.ssh, &listed.hosts, &usual)
 }
 
 /// Writes a bundle file at one stroke, readable by its owner alone.

@@ -92,23 +92,20 @@ impl Check<'_> {
         }
     }
 
-    /// Key files that the config names. Those of the defaults may be missing: most people have one of them.
+    /// Key files that the config names.
     fn ssh(&mut self) {
         let ssh = &self.parsed.config.ssh;
         let named = [
-            ("ssh.identity_files", "the private key", &ssh.identity_files),
-            ("ssh.certificate_files", "the certificate", &ssh.certificate_files),
-            ("ssh.known_hosts", "the file of host keys", &ssh.known_hosts),
+            ("ssh.identity_files", "the private key", ssh.identity_files.as_deref()),
+            ("ssh.certificate_files", "the certificate", Some(ssh.certificate_files.as_slice())),
+            ("ssh.known_hosts", "the file of host keys", ssh.known_hosts.as_deref()),
         ];
         for (key, what, paths) in named {
-            for (index, path) in paths.iter().enumerate() {
-                let key = format!("{key}[{index}]");
-                if self.parsed.at(&key).is_some() {
-                    let before = self.problems.len();
-                    self.file(&key, what, path.as_path());
-                    // A login may well succeed without it: with another key, or to a host that another file knows.
-                    self.problems[before..].iter_mut().for_each(|problem| *problem = problem.clone().warning());
-                }
+            for (index, path) in paths.unwrap_or_default().iter().enumerate() {
+                let before = self.problems.len();
+                self.file(&format!("{key}[{index}]"), what, path.as_path());
+                // A login may well succeed without it: with another key, or to a host that another file knows.
+                self.problems[before..].iter_mut().for_each(|problem| *problem = problem.clone().warning());
             }
         }
     }

@@ -72,6 +72,15 @@ pub(super) fn meant(text: &str) -> Option<String> {
     after.is_empty().then(|| format!("{number}{unit}"))
 }
 
+/// For a value that may be absent.
+#[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
+pub(super) fn serialize_some<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => serialize(duration, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&format_duration(*duration))
 }

@@ -1,6 +1,6 @@
 //! The list `hosts`: machines that are there already, in short form and long, each of them once.
 //!
-//! What always holds: a host that leaves here has a name, an address and a port of its own; what `ssh` says for all has been filled in.
+//! What always holds: a host that leaves here has a name and an address of its own; what `ssh` says for all has been filled in.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -38,7 +38,7 @@ fn host(item: &Value<'_>, ssh: &Ssh) -> Option<Host> {
         let name = default_name(item, &endpoint.address)?;
         return Some(Host {
             name,
-            port: endpoint.port.unwrap_or(ssh.port),
+            port: endpoint.port.or(ssh.port),
             user: endpoint.user.or_else(|| ssh.user.clone()),
             address: endpoint.address,
             labels: BTreeMap::new(),
@@ -71,7 +71,7 @@ fn host(item: &Value<'_>, ssh: &Ssh) -> Option<Host> {
         let endpoint = endpoint?;
         Some(Host {
             name: if named { name? } else { default_name(item, &endpoint.address)? },
-            port: port.or(endpoint.port).unwrap_or(ssh.port),
+            port: port.or(endpoint.port).or(ssh.port),
             user: user.or(endpoint.user).or_else(|| ssh.user.clone()),
             address: endpoint.address,
             labels,

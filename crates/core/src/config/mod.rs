@@ -28,7 +28,8 @@ use std::collections::BTreeMap;
 pub use check::{FileKind, Files, check};
 pub use duration::{format_duration, parse_duration};
 pub use model::{
-    Bootstrap, Bundle, Command, Config, Host, Keep, Listed, Local, Provider, ProviderKind, Run, SecretSource, Ssh, Sudo,
+    Bootstrap, Bundle, Command, Config, Host, Keep, Listed, Local, Provider, ProviderKind, Run, SecretSource, Ssh,
+    Sudo, USUAL_KEY_FILES,
 };
 pub use name::{
     Endpoint, EnvName, HostAddress, LocalPath, Owner, PackageName, Pattern, ProjectPath, RemotePath, SecretName,

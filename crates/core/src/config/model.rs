@@ -133,8 +133,9 @@ pub struct Host {
     #[schemars(with = "Endpoint")]
     pub address: HostAddress,
     /// The port of its SSH server; `ssh.port` where it is left out.
-    #[schemars(range(min = 1), default = "absent")]
-    pub port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u16", range(min = 1), default = "absent")]
+    pub port: Option<u16>,
     /// The user to log in as; `ssh.user` where it is left out, else your own name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "UserName", default = "absent")]
@@ -153,7 +154,11 @@ pub struct Host {
     pub instance_type: Option<String>,
 }
 
-/// How hosts are logged in to.
+/// The private keys where nothing says others: the names that OpenSSH tries, but for those of keys that it no longer
+/// makes.
+pub const USUAL_KEY_FILES: [&str; 3] = ["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"];
+
+/// How hosts are logged in to. What is left out is for the operator's OpenSSH config to say, `~/.ssh/config`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(default, deny_unknown_fields)]
 pub struct Ssh {
@@ -162,48 +167,52 @@ pub struct Ssh {
     #[schemars(with = "UserName")]
     pub user: Option<UserName>,
     /// The port, where a host has none of its own.
-    #[schemars(range(min = 1))]
-    pub port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u16", range(min = 1))]
+    pub port: Option<u16>,
     /// Private keys to log in with; those that are not there are passed over.
-    pub identity_files: Vec<LocalPath>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<LocalPath>")]
+    pub identity_files: Option<Vec<LocalPath>>,
     /// Certificates to log in with. Where there are none, the one beside each private key is used, `KEY-cert.pub`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub certificate_files: Vec<LocalPath>,
     /// Log in with the keys of your ssh-agent as well.
-    pub agent: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
+    pub agent: Option<bool>,
     /// OpenSSH files of host keys. A host that none of them knows is refused.
-    pub known_hosts: Vec<LocalPath>,
-    /// The jump host on the way, as `user@host:port`, or a list of them in the order of the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<LocalPath>")]
+    pub known_hosts: Option<Vec<LocalPath>>,
+    /// The jump host on the way, as `user@host:port`, or a list of them in the order of the way; `none` for none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Either<Endpoint, Vec<Endpoint>>")]
     pub proxy_jump: Vec<Endpoint>,
     /// How long reaching a host and logging in may take. 1s to 10m.
-    #[serde(serialize_with = "duration::serialize")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "duration::serialize_some")]
     #[schemars(with = "duration::Text")]
-    pub connect_timeout: Duration,
+    pub connect_timeout: Option<Duration>,
     /// How long a host may be silent before it is asked for a sign of life. 1s to 1h.
-    #[serde(serialize_with = "duration::serialize")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "duration::serialize_some")]
     #[schemars(with = "duration::Text")]
-    pub keepalive: Duration,
+    pub keepalive: Option<Duration>,
     /// Whether to become root by `sudo -n` where that works.
     pub sudo: Sudo,
 }
 
 impl Default for Ssh {
     fn default() -> Self {
-        let paths =
-            |paths: &[&str]| paths.iter().map(|path| path.parse().expect("a path that begins with ~/")).collect();
         Self {
             user: None,
-            port: 22,
-            // The names that OpenSSH tries, but for those of keys that it no longer makes.
-            identity_files: paths(&["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"]),
+            port: None,
+            identity_files: None,
             certificate_files: Vec::new(),
-            agent: true,
-            known_hosts: paths(&["~/.ssh/known_hosts"]),
+            agent: None,
+            known_hosts: None,
             proxy_jump: Vec::new(),
-            connect_timeout: Duration::from_secs(10),
-            keepalive: Duration::from_secs(15),
+            connect_timeout: None,
+            keepalive: None,
             sudo: Sudo::Auto,
         }
     }

@@ -140,17 +140,13 @@ fn ssh(value: &Value<'_>) -> Option<Ssh> {
     let default = Ssh::default();
     value.section("a map of settings", |keys| Ssh {
         user: keys.read("user", |v| v.parse()),
-        port: keys.read("port", |v| v.number(1..=u16::MAX)).unwrap_or(default.port),
-        identity_files: keys
-            .read("identity_files", |v| v.list("a list of paths", |item| item.parse()))
-            .unwrap_or(default.identity_files),
+        port: keys.read("port", |v| v.number(1..=u16::MAX)),
+        identity_files: keys.read("identity_files", |v| v.list("a list of paths", |item| item.parse())),
         certificate_files: keys
             .read("certificate_files", |v| v.list("a list of paths", |item| item.parse()))
             .unwrap_or(default.certificate_files),
-        agent: keys.read("agent", |v| v.flag()).unwrap_or(default.agent),
-        known_hosts: keys
-            .read("known_hosts", |v| v.filled_list("a list of paths", |item| item.parse()))
-            .unwrap_or(default.known_hosts),
+        agent: keys.read("agent", |v| v.flag()),
+        known_hosts: keys.read("known_hosts", |v| v.filled_list("a list of paths", |item| item.parse())),
         proxy_jump: keys
             .read("proxy_jump", |v| {
                 if v.is_text() {
@@ -160,8 +156,8 @@ fn ssh(value: &Value<'_>) -> Option<Ssh> {
                 }
             })
             .unwrap_or(default.proxy_jump),
-        connect_timeout: keys.read("connect_timeout", |v| v.duration("1s", "10m")).unwrap_or(default.connect_timeout),
-        keepalive: keys.read("keepalive", |v| v.duration("1s", "1h")).unwrap_or(default.keepalive),
+        connect_timeout: keys.read("connect_timeout", |v| v.duration("1s", "10m")),
+        keepalive: keys.read("keepalive", |v| v.duration("1s", "1h")),
         sudo: keys.read("sudo", |v| v.choice(&[("auto", Sudo::Auto), ("never", Sudo::Never)])).unwrap_or(default.sudo),
     })
 }

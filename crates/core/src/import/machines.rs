@@ -11,8 +11,11 @@ use super::inventory::{Host, Inventory, MOST_HOSTS, Value, Var};
 use super::notes::Notes;
 use super::ssh_arguments::{self, Setting};
 use super::text::{Found, Listed, Machines, list, scalar};
-use crate::config::{Endpoint, HostAddress, LocalPath, Span, Ssh, UserName};
+use crate::config::{Endpoint, HostAddress, LocalPath, Span, USUAL_KEY_FILES, UserName};
 use crate::id::HostId;
+
+/// The port that needs no word.
+const SSH_PORT: u16 = 22;
 
 /// Variables that say where a host is and how it is logged in to, by what they mean here.
 const KNOWN: [(&str, Meaning); 16] = [
@@ -88,7 +91,7 @@ pub(super) fn read(inventory: &Inventory, notes: &mut Notes<'_>) -> Result<Found
     let mut places: BTreeMap<(Option<String>, String, u16), &str> = BTreeMap::new();
     let mut listed = Vec::new();
     for (host, machine) in machines {
-        let place = (machine.user.clone(), machine.address.clone(), machine.port.unwrap_or(22));
+        let place = (machine.user.clone(), machine.address.clone(), machine.port.unwrap_or(SSH_PORT));
         if let Some(first) = places.get(&place) {
             notes.add(
                 host.at,
@@ -229,7 +232,6 @@ fn arguments(machine: &mut Machine, name: &str, text: &str, at: Span, notes: &mu
 
 /// What the config says of all hosts, taken from what the inventory says of each. Users and ports that all share go with it.
 fn for_all(machines: &mut [(&Host, Machine)], notes: &mut Notes<'_>) -> Vec<(&'static str, String)> {
-    let default = Ssh::default();
     let mut ssh = Vec::new();
     if let Some(user) = agreed(machines, |machine| machine.user.clone()) {
         ssh.push(("user", scalar(&user)));
@@ -237,19 +239,19 @@ fn for_all(machines: &mut [(&Host, Machine)], notes: &mut Notes<'_>) -> Vec<(&'s
             machine.user = None;
         }
     }
-    if let Some(port) = agreed(machines, |machine| machine.port).filter(|port| *port != default.port) {
+    if let Some(port) = agreed(machines, |machine| machine.port).filter(|port| *port != SSH_PORT) {
         ssh.push(("port", port.to_string()));
         for (_, machine) in machines.iter_mut() {
             machine.port = None;
         }
     }
     for (_, machine) in machines.iter_mut() {
-        machine.port = machine.port.filter(|port| *port != default.port);
+        machine.port = machine.port.filter(|port| *port != SSH_PORT);
     }
-    let own = |paths: &[LocalPath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let own = |paths: &[&str]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
     for (key, defaults, files) in [
-        ("identity_files", own(&default.identity_files), machines.iter().map(|(_, m)| &m.keys).collect::<Vec<_>>()),
-        ("known_hosts", own(&default.known_hosts), machines.iter().map(|(_, m)| &m.known_hosts).collect()),
+        ("identity_files", own(&USUAL_KEY_FILES), machines.iter().map(|(_, m)| &m.keys).collect::<Vec<_>>()),
+        ("known_hosts", own(&["~/.ssh/known_hosts"]), machines.iter().map(|(_, m)| &m.known_hosts).collect()),
     ] {
         let mut all: Vec<String> = Vec::new();
         files.iter().flat_map(|files| files.iter()).for_each(|file| {

@@ -107,10 +107,10 @@ fn hosts_take_what_they_lack_from_ssh_and_keep_what_they_have() {
     assert_eq!(
         seen,
         [
-            ("db-1", "10.0.0.4", 2222, "admin".to_owned()),
-            ("10.0.0.5", "10.0.0.5", 2200, "ops".to_owned()),
-            ("web.example.com", "web.example.com", 22, "ubuntu".to_owned()),
-            ("six", "2001:db8::6", 22, "ubuntu".to_owned()),
+            ("db-1", "10.0.0.4", Some(2222), "admin".to_owned()),
+            ("10.0.0.5", "10.0.0.5", Some(2200), "ops".to_owned()),
+            ("web.example.com", "web.example.com", Some(22), "ubuntu".to_owned()),
+            ("six", "2001:db8::6", Some(22), "ubuntu".to_owned()),
         ]
     );
 }

@@ -50,7 +50,7 @@ fn resolves_as(file: &str, text: &str, ansible: &str) {
         let address = vars["ansible_host"].as_str().unwrap_or(&name);
         let host = hosts(&config).iter().find(|host| host.address.as_str() == address);
         let host = host.unwrap_or_else(|| panic!("{name} is missing"));
-        assert_eq!(u64::from(host.port), vars["ansible_port"].as_u64().unwrap_or(22), "{name}");
+        assert_eq!(u64::from(host.port.unwrap_or(22)), vars["ansible_port"].as_u64().unwrap_or(22), "{name}");
         let user = vars["ansible_user"].as_str().filter(|user| user.parse::<UserName>().is_ok());
         assert_eq!(host.user.as_ref().map(UserName::as_str), user, "{name}");
         assert_eq!(host.labels.keys().cloned().collect::<BTreeSet<_>>(), groups, "{name}");
@@ -85,12 +85,12 @@ fn what_all_hosts_share_is_said_once() {
          ansible_ssh_common_args='-J ops@bastion,inner:2200 -o ServerAliveInterval=30'\n",
     );
     assert_eq!(config.ssh.user.as_ref().map(UserName::as_str), Some("deploy"));
-    assert_eq!(config.ssh.port, 2222);
+    assert_eq!(config.ssh.port, Some(2222));
     assert_eq!(
         config.ssh.proxy_jump.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["ops@bastion", "inner:2200"]
     );
-    assert_eq!(config.ssh.keepalive.as_secs(), 30);
+    assert_eq!(config.ssh.keepalive.map(|every| every.as_secs()), Some(30));
     assert_eq!(config.ssh.sudo, airlift_core::config::Sudo::Never);
     assert_eq!(notes, [""; 0]);
 }
@@ -98,7 +98,8 @@ fn what_all_hosts_share_is_said_once() {
 #[test]
 fn keys_of_some_hosts_are_tried_beside_the_usual_ones() {
     let (config, _) = taken("hosts", "a ansible_ssh_private_key_file=~/.ssh/a\nb\n");
-    let files: Vec<&str> = config.ssh.identity_files.iter().map(airlift_core::config::LocalPath::as_str).collect();
+    let files: Vec<&str> =
+        config.ssh.identity_files.iter().flatten().map(airlift_core::config::LocalPath::as_str).collect();
     assert_eq!(files.first(), Some(&"~/.ssh/a"));
     assert!(files.contains(&"~/.ssh/id_ed25519"), "{files:?}");
 }

@@ -22,7 +22,7 @@ fn login_and_groups_are_taken_over_and_the_rest_is_named() {
     assert!(!imported.text.contains("canary") && !notes.join("").contains("canary"));
     let (config, _) = taken("config.yaml", CONFIG);
     assert_eq!(instances(&config), [("eu-north-1", 2), ("us-east-1", 2), ("us-west-2", 3)]);
-    assert_eq!(config.ssh.identity_files.len(), 1);
+    assert_eq!(config.ssh.identity_files.iter().flatten().count(), 1);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::values::AddressFamily;
+use crate::ssh::AddressFamily;
 
 /// The host as it is called from here on: an address in its usual form, a name in lower case. An address of another
 /// family than the one that is asked for stays as it is.

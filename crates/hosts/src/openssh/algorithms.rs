@@ -1,5 +1,7 @@
 //! Lists of algorithms: `a,b` replaces the usual ones, `+a` adds, `-a` takes away, `^a` puts first.
 
+use std::fmt;
+
 use super::error::Fault;
 use super::patterns::{self, Says};
 
@@ -42,6 +44,19 @@ enum Operation {
     Append,
     Remove,
     Prepend,
+}
+
+/// As it is written.
+impl fmt::Display for AlgorithmList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = match self.operation {
+            Operation::Replace => "",
+            Operation::Append => "+",
+            Operation::Remove => "-",
+            Operation::Prepend => "^",
+        };
+        write!(f, "{sign}{}", self.names)
+    }
 }
 
 impl AlgorithmList {

@@ -110,6 +110,16 @@ pub enum Fault {
     /// A list of algorithms of which nothing is left.
     #[error("{0} leaves no algorithm")]
     NoAlgorithm(&'static str),
+    /// A list of algorithms of which airlift has none.
+    #[error("airlift has none of the algorithms of {keyword} {wanted}; it has {had}")]
+    NoAlgorithmHere {
+        /// The option.
+        keyword: &'static str,
+        /// As it is written.
+        wanted: String,
+        /// What there is.
+        had: String,
+    },
     /// The way to a host leads through itself.
     #[error("the way leads through {0} again and again; correct ProxyJump")]
     JumpLoop(String),

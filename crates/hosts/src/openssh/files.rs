@@ -4,54 +4,63 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::rc::Rc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::error::Fault;
+use super::error::{ConfigError, Fault};
+use super::lines::{self, Line};
 
-/// What is in a file; nothing where it is not there.
-type Content = Result<Option<Rc<str>>, Fault>;
+/// What is in a file.
+type Lines = Rc<[Result<Line, ConfigError>]>;
 
-/// Files that were read.
+/// Files that were read, and patterns that were looked for. All hosts of a fleet are told the same.
 pub(super) struct Files {
     home: Utf8PathBuf,
-    read: RefCell<HashMap<Utf8PathBuf, Content>>,
+    read: RefCell<HashMap<Utf8PathBuf, Result<Lines, Fault>>>,
+    found: RefCell<HashMap<String, Rc<[Utf8PathBuf]>>>,
 }
 
 impl Files {
     pub(super) fn new(home: &Utf8Path) -> Self {
-        Self { home: home.to_owned(), read: RefCell::default() }
+        Self { home: home.to_owned(), read: RefCell::default(), found: RefCell::default() }
     }
 
     /// What messages call a file.
-    pub(super) fn shown(&self, path: &Utf8Path) -> String {
+    fn shown(&self, path: &Utf8Path) -> String {
         path.strip_prefix(&self.home).map_or_else(|_| path.to_string(), |below| format!("~/{below}"))
     }
 
-    /// What is in a file. One that is `guarded` must be nobody else's to write.
-    pub(super) fn read(&self, path: &Utf8Path, guarded: bool) -> Content {
+    /// What is in a file; no line where it is not there. One that is `guarded` must be nobody else's to write.
+    pub(super) fn read(&self, path: &Utf8Path, guarded: bool) -> Result<Lines, Fault> {
         if let Some(content) = self.read.borrow().get(path) {
             return content.clone();
         }
-        let content = self.content(path, guarded);
-        self.read.borrow_mut().insert(path.to_owned(), content.clone());
-        content
+        let text = self.text(path, guarded);
+        let lines: Result<Lines, Fault> = text.map(|text| lines::read(&text, Path::new(&self.shown(path))).into());
+        self.read.borrow_mut().insert(path.to_owned(), lines.clone());
+        lines
     }
 
-    fn content(&self, path: &Utf8Path, guarded: bool) -> Content {
+    /// The files that a pattern of `Include` finds.
+    pub(super) fn find(&self, pattern: &str) -> Rc<[Utf8PathBuf]> {
+        self.found.borrow_mut().entry(pattern.to_owned()).or_insert_with(|| find(pattern).into()).clone()
+    }
+
+    fn text(&self, path: &Utf8Path, guarded: bool) -> Result<String, Fault> {
         let unreadable = |error: &io::Error| Fault::Unreadable { path: self.shown(path), kind: error.kind() };
         match fs::metadata(path) {
             Ok(meta) if guarded && !is_trusted(&meta) => return Err(Fault::Permissions(self.shown(path))),
             // As OpenSSH does: a folder is a file without lines.
-            Ok(meta) if meta.is_dir() => return Ok(Some("".into())),
+            Ok(meta) if meta.is_dir() => return Ok(String::new()),
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
             Err(error) => return Err(unreadable(&error)),
         }
         let bytes = fs::read(path).map_err(|error| unreadable(&error))?;
-        Ok(Some(String::from_utf8_lossy(&bytes).into()))
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }
 
@@ -64,7 +73,7 @@ fn is_trusted(meta: &std::fs::Metadata) -> bool {
 
 /// The files that a pattern finds, in the order of their names: `*`, `?` and `[…]` within names, no hidden file unless
 /// its dot is written.
-pub(super) fn find(pattern: &str) -> Vec<Utf8PathBuf> {
+fn find(pattern: &str) -> Vec<Utf8PathBuf> {
     let mut found = vec![Utf8PathBuf::from("/")];
     for part in pattern.split('/').filter(|part| !part.is_empty()) {
         found = found.iter().flat_map(|folder| below(folder, part)).collect();
@@ -153,7 +162,7 @@ mod tests {
         fs::write(&path, "Port 22\n").unwrap();
         fs::set_permissions(&path, std::fs::Permissions::from_mode(0o646)).unwrap();
         let files = || Files::new(Utf8Path::new("/nowhere"));
-        assert_eq!(files().read(&path, true), Err(Fault::Permissions(path.to_string())));
+        assert_eq!(files().read(&path, true).err(), Some(Fault::Permissions(path.to_string())));
         assert!(files().read(&path, false).is_ok());
         fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(files().read(&path, true).is_ok());

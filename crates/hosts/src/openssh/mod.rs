@@ -5,8 +5,9 @@
 //! refused here, with file and line; no command is run and no name is looked up; nothing makes the check of host keys
 //! weaker.
 //!
-//! Reading order: `keywords` is what there is, `words` how a line is read, `blocks` and `criteria` which lines count, `set`
-//! and `values` what they say, `resolve` what comes of it.
+//! Reading order: `keywords` is what there is, `words` and `lines` how a line is read, `blocks` and `criteria` which lines count, `set`
+//! and `values` what they say, `resolve` what comes of it, `route` the way through
+//! jump hosts.
 
 mod address;
 mod algorithms;
@@ -16,9 +17,11 @@ mod error;
 mod files;
 mod jump;
 mod keywords;
+mod lines;
 mod numbers;
 mod patterns;
 mod resolve;
+mod route;
 mod set;
 mod tokens;
 mod values;
@@ -39,7 +42,8 @@ pub use algorithms::AlgorithmList;
 pub use error::{ConfigError, Fault};
 pub use jump::Jump;
 pub use resolve::{Agent, Resolved};
-pub use values::{AddressFamily, Notice, Proxy, Said, Values};
+pub use route::Stop;
+pub use values::{Notice, Proxy, Said, Values};
 
 /// What tokens and paths refer to.
 #[derive(Clone)]

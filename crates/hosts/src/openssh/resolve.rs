@@ -7,8 +7,9 @@ use super::blocks::Pass;
 use super::error::{ConfigError, Fault};
 use super::jump::Jump;
 use super::tokens::{self, HOST_NAME, PROXY_COMMAND, Tokens};
-use super::values::{AddressFamily, Notice, Proxy, Said, Values};
+use super::values::{Notice, Proxy, Said, Values};
 use super::{Config, algorithms::AlgorithmList};
+use crate::ssh::AddressFamily;
 
 /// The port where nothing says another.
 const PORT: u16 = 22;

@@ -1,19 +1,21 @@
 //! Taking a value into what is said so far, if its line counts and it is the first one.
 
 use super::algorithms::{self, AlgorithmList};
-use super::blocks::Line;
+
 use super::error::Fault;
 use super::jump::Jump;
 use super::keywords::Setting;
-use super::values::{AddressFamily, MOST_KEYS, MOST_KNOWN_HOSTS, Notice, Said, Values};
+use super::lines::Line;
+use super::values::{MOST_KEYS, MOST_KNOWN_HOSTS, Notice, Said, Values};
 use super::{Surroundings, jump, numbers, tokens};
+use crate::ssh::AddressFamily;
 
 impl Values {
     /// Checks the value of a line, and takes it where the line is `active`.
     pub(super) fn set(
         &mut self,
         setting: Setting,
-        line: &Line<'_>,
+        line: &Line,
         active: bool,
         around: &Surroundings,
     ) -> Result<(), Fault> {
@@ -101,7 +103,7 @@ impl Values {
 
 /// The value of a line.
 struct Value<'a> {
-    line: &'a Line<'a>,
+    line: &'a Line,
     active: bool,
 }
 
@@ -124,7 +126,7 @@ impl<'a> Value<'a> {
     }
 
     fn bad(&self, expected: &'static str) -> Fault {
-        Fault::BadValue { keyword: self.line.keyword.to_owned(), value: self.line.rest.to_owned(), expected }
+        Fault::BadValue { keyword: self.line.keyword.clone(), value: self.line.rest.clone(), expected }
     }
 
     fn keep<T>(&self, slot: &mut Option<T>, value: T) {
@@ -146,7 +148,7 @@ impl<'a> Value<'a> {
             return Ok(());
         }
         if files.len() >= MOST_KEYS {
-            return Err(Fault::TooMany { keyword: self.line.keyword.to_owned(), most: MOST_KEYS });
+            return Err(Fault::TooMany { keyword: self.line.keyword.clone(), most: MOST_KEYS });
         }
         files.push(self.said());
         Ok(())
@@ -158,7 +160,7 @@ impl<'a> Value<'a> {
             return Err(self.bad("files, or none alone"));
         }
         if words.len() > MOST_KNOWN_HOSTS {
-            return Err(Fault::TooMany { keyword: self.line.keyword.to_owned(), most: MOST_KNOWN_HOSTS });
+            return Err(Fault::TooMany { keyword: self.line.keyword.clone(), most: MOST_KNOWN_HOSTS });
         }
         self.keep(slot, words.iter().map(|word| self.with(word.clone())).collect());
         Ok(())

@@ -4,7 +4,7 @@
 
 use super::algorithms::AlgorithmList;
 use super::jump::Jump;
-use crate::ssh::Place;
+use crate::ssh::{AddressFamily, Place};
 
 /// The most files of one kind, as in OpenSSH.
 pub(super) const MOST_KEYS: usize = 100;
@@ -38,18 +38,6 @@ pub enum Proxy {
     Command(String),
 }
 
-/// Which kind of address a name is resolved to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum AddressFamily {
-    /// Any.
-    #[default]
-    Any,
-    /// IPv4.
-    Inet,
-    /// IPv6.
-    Inet6,
-}
-
 /// What is said so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Values {
@@ -68,9 +56,9 @@ pub struct Values {
     /// `IdentityAgent`.
     pub identity_agent: Option<Said<String>>,
     /// `ProxyJump`; no host where it is `none`.
-    pub(super) jumps: Option<Said<Vec<Jump>>>,
+    pub(crate) jumps: Option<Said<Vec<Jump>>>,
     /// `ProxyCommand`; nothing where it is `none`, or where a `ProxyJump` came before it.
-    pub(super) command: Option<Said<Option<String>>>,
+    pub(crate) command: Option<Said<Option<String>>>,
     /// `UserKnownHostsFile`.
     pub user_known_hosts: Option<Vec<Said<String>>>,
     /// `GlobalKnownHostsFile`.
@@ -100,17 +88,17 @@ pub struct Values {
     /// `BindAddress`.
     pub bind_address: Option<String>,
     /// `CanonicalizeHostname` is not `no`.
-    pub(super) canonicalize: Option<bool>,
+    pub(crate) canonicalize: Option<bool>,
     /// `IgnoreUnknown`.
-    pub(super) ignore_unknown: Option<String>,
+    pub(crate) ignore_unknown: Option<String>,
     /// `Tag`.
-    pub(super) tag: Option<String>,
+    pub(crate) tag: Option<String>,
     /// `RefuseConnection`.
-    pub(super) refused: Option<Said<String>>,
+    pub(crate) refused: Option<Said<String>>,
     /// Options that count for the host and that airlift does not honour.
-    pub(super) not_honoured: Vec<Notice>,
+    pub(crate) not_honoured: Vec<Notice>,
     /// Such options of which there was a value already.
-    pub(super) named: Vec<String>,
+    pub(crate) named: Vec<String>,
 }
 
 impl Values {

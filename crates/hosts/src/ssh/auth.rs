@@ -18,6 +18,7 @@ pub struct Auth {
     pub(super) certificates: Vec<PathBuf>,
     pub(super) agent: Option<PathBuf>,
     pub(super) only_files: bool,
+    pub(super) only_algorithms: Option<Vec<String>>,
     pub(super) passphrase: Option<Arc<dyn Passphrase>>,
     pub(super) ring: Arc<KeyRing>,
 }
@@ -54,6 +55,13 @@ impl Auth {
     #[must_use]
     pub fn only_identity_files(mut self) -> Self {
         self.only_files = true;
+        self
+    }
+
+    /// Offers only what signs with one of these: OpenSSH's `PubkeyAcceptedAlgorithms`.
+    #[must_use]
+    pub fn only_algorithms(mut self, names: Vec<String>) -> Self {
+        self.only_algorithms = Some(names);
         self
     }
 

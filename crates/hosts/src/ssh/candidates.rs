@@ -7,8 +7,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use russh::keys::PublicKey as WireKey;
 use russh::keys::agent::AgentIdentity;
+use russh::keys::{Algorithm, HashAlg, PublicKey as WireKey};
 
 use super::auth::Auth;
 use super::certificate::Certificate;
@@ -45,6 +45,16 @@ impl Candidate {
         self.shown.as_ref().map(|shown| PublicKey::from_wire(&shown.key()).fingerprint())
     }
 
+    /// Keeps it back unless it signs with one of these algorithms.
+    pub(super) fn limit_to(&mut self, algorithms: &[String]) {
+        let usable = self.shown.as_ref().is_none_or(|shown| {
+            shown.algorithms().iter().any(|name| algorithms.iter().any(|algorithm| algorithm == name))
+        });
+        if !usable {
+            self.holder = Holder::Nobody("is left out by PubkeyAcceptedAlgorithms in your OpenSSH config".to_owned());
+        }
+    }
+
     fn of_agent(identity: AgentIdentity) -> Self {
         let (what, shown) = match &identity {
             AgentIdentity::PublicKey { key, .. } => ("key", Shown::Key(key.clone())),
@@ -74,6 +84,21 @@ impl Shown {
             Self::Key(key) => key.clone(),
             Self::Certificate(certificate) => certificate.key().wire().clone(),
         }
+    }
+
+    /// What it may sign with, as OpenSSH names it.
+    fn algorithms(&self) -> Vec<String> {
+        let algorithms = match self.key().algorithm() {
+            Algorithm::Rsa { .. } => {
+                [HashAlg::Sha512, HashAlg::Sha256].map(|hash| Algorithm::Rsa { hash: Some(hash) }).to_vec()
+            }
+            other => vec![other],
+        };
+        let name = |algorithm: &Algorithm| match self {
+            Self::Key(_) => algorithm.as_str().to_owned(),
+            Self::Certificate(_) => algorithm.to_certificate_type(),
+        };
+        algorithms.iter().map(name).collect()
     }
 
     fn is(&self, identity: &AgentIdentity) -> bool {

@@ -5,21 +5,22 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
+use russh::SshId;
 use russh::client::{Config, Handle, connect_stream};
-use russh::{Preferred, SshId, cipher, compression, kex};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
 use super::auth::Auth;
 use super::client::{Client, ClientError, Link};
 use super::error::{ChannelRefusal, ConnectError, Loss, Stage};
 use super::login::Login;
+use super::options::Options;
 use super::patience::Patience;
+use super::proxy::{self, Outcome};
 use super::session::Session;
-use super::tcp::Tcp;
+use super::tcp::{self, Tcp};
 use super::trust::{Trust, Verifier};
 use super::wire::Wire;
 
@@ -56,61 +57,30 @@ pub struct Hop {
     pub trust: Trust,
     /// How to prove who we are.
     pub auth: Auth,
-}
-
-/// How to notice that a host is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keepalive {
-    /// How long the host may be silent before it is asked for a sign of life.
-    pub interval: Duration,
-    /// How many such questions may go unanswered.
-    pub missed: usize,
-}
-
-impl Keepalive {
-    /// The longest that a dead host goes unnoticed.
-    pub fn patience(&self) -> Duration {
-        self.interval.saturating_mul(u32::try_from(self.missed).unwrap_or(u32::MAX).saturating_add(1))
-    }
-}
-
-/// How to connect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    /// For the whole of reaching, greeting and logging in, for each hop. Waiting for a passphrase is not counted.
-    pub timeout: Duration,
-    /// How to notice that a host is gone.
-    pub keepalive: Keepalive,
-    /// How much a host may send ahead of our reading, in bytes: 2 to 16 MiB. At 100 ms of round trip, 8 MiB allow 80
-    /// MiB/s.
-    pub window: u32,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(15),
-            keepalive: Keepalive { interval: Duration::from_secs(15), missed: 3 },
-            window: 8 << 20,
-        }
-    }
+    /// How to connect.
+    pub options: Options,
 }
 
 /// Connects to `destination`, through the hosts of `via` in their order.
-pub async fn connect(destination: &Hop, via: &[Hop], options: &Options) -> Result<Session, ConnectError> {
+pub async fn connect(destination: &Hop, via: &[Hop]) -> Result<Session, ConnectError> {
     let mut carrier = None;
     for jump in via {
-        let session = hop(jump, carrier, options).await;
+        let session = hop(jump, carrier).await;
         carrier = Some(
             session.map_err(|source| ConnectError::Jump { via: jump.target.to_string(), source: Box::new(source) })?,
         );
     }
-    hop(destination, carrier, options).await
+    hop(destination, carrier).await
 }
 
-async fn hop(hop: &Hop, carrier: Option<Session>, options: &Options) -> Result<Session, ConnectError> {
-    let target = &hop.target;
-    let (trust, host, port) = (hop.trust.clone(), target.host.clone(), target.port);
+async fn hop(hop: &Hop, carrier: Option<Session>) -> Result<Session, ConnectError> {
+    let (target, options) = (&hop.target, &hop.options);
+    let trust = hop.trust.clone();
+    let (host, port) = match &options.known_as {
+        // As in OpenSSH: an alias stands for host and port.
+        Some(alias) => (alias.clone(), 22),
+        None => (target.host.clone(), target.port),
+    };
     let looked_up = tokio::task::spawn_blocking(move || trust.about(&host, port)).await;
     let verifier = looked_up
         .map_err(|error| ConnectError::Protocol { target: target.to_string(), detail: error.to_string() })?
@@ -122,19 +92,20 @@ async fn hop(hop: &Hop, carrier: Option<Session>, options: &Options) -> Result<S
     let cut_unless_complete = link.cut.clone().drop_guard();
     let attempt = Attempt {
         hop,
-        options,
         link: Arc::clone(&link),
         patience: Patience::default(),
         stage: Mutex::new(Stage::Reaching),
+        proxy: Mutex::default(),
     };
-    let handle = match attempt.patience.limit(options.timeout, attempt.complete(verifier, carrier.as_ref())).await {
-        Some(result) => result?,
-        None => {
-            return Err(ConnectError::Timeout {
-                target: target.to_string(),
-                after: options.timeout,
-                stage: attempt.stage(),
-            });
+    let completed = attempt.patience.limit(options.timeout, attempt.complete(verifier, carrier.as_ref())).await;
+    let completed = completed.unwrap_or_else(|| {
+        Err(ConnectError::Timeout { target: target.to_string(), after: options.timeout, stage: attempt.stage() })
+    });
+    let handle = match completed {
+        Ok(handle) => handle,
+        Err(error) => {
+            drop(cut_unless_complete);
+            return Err(attempt.with_proxy(error).await);
         }
     };
     cut_unless_complete.disarm();
@@ -144,20 +115,25 @@ async fn hop(hop: &Hop, carrier: Option<Session>, options: &Options) -> Result<S
 /// One hop in progress.
 struct Attempt<'a> {
     hop: &'a Hop,
-    options: &'a Options,
     link: Arc<Link>,
     patience: Patience,
     stage: Mutex<Stage>,
+    proxy: Mutex<Option<Outcome>>,
 }
 
 impl Attempt<'_> {
     async fn complete(&self, verifier: Verifier, carrier: Option<&Session>) -> Result<Handle<Client>, ConnectError> {
-        let mut handle = match carrier {
-            None => {
+        let mut handle = match (carrier, &self.hop.options.proxy_command) {
+            (None, None) => {
                 let socket = self.reach().await?;
                 self.greet(socket, verifier).await?
             }
-            Some(carrier) => {
+            (None, Some(command)) => {
+                let (streams, outcome) = proxy::start(command).map_err(|source| self.unreachable(source))?;
+                *self.proxy.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+                self.greet(streams, verifier).await?
+            }
+            (Some(carrier), _) => {
                 let channel = carrier.forward(self.target()).await?;
                 self.greet(channel.into_stream(), verifier).await?
             }
@@ -175,15 +151,30 @@ impl Attempt<'_> {
     }
 
     async fn reach(&self) -> Result<Tcp, ConnectError> {
-        let target = self.target();
-        let unreachable = |source| ConnectError::Unreachable { target: target.to_string(), source };
-        let addresses = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
-        let addresses: Vec<_> =
-            addresses.map_err(|source| ConnectError::Resolve { target: target.to_string(), source })?.collect();
-        let socket = TcpStream::connect(addresses.as_slice()).await.map_err(unreachable)?;
-        // Without it each small request waits for the answer to the one before.
-        socket.set_nodelay(true).map_err(unreachable)?;
-        Ok(Tcp::new(socket))
+        let (target, options) = (self.target(), &self.hop.options);
+        let addresses = tcp::addresses(&target.host, target.port, options.family).await;
+        let addresses = addresses.map_err(|source| ConnectError::Resolve { target: target.to_string(), source })?;
+        tcp::open(&addresses, options).await.map_err(|source| self.unreachable(source))
+    }
+
+    fn unreachable(&self, source: io::Error) -> ConnectError {
+        ConnectError::Unreachable { target: self.target().to_string(), source }
+    }
+
+    /// What a proxy command has to say on a connection that did not come about. A host that was reached and refuses us
+    /// is not its fault.
+    async fn with_proxy(&self, error: ConnectError) -> ConnectError {
+        let outcome = self.proxy.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (outcome, error) {
+            (
+                Some(outcome),
+                error @ (ConnectError::Closed { .. } | ConnectError::Timeout { .. } | ConnectError::Protocol { .. }),
+            ) => {
+                let told = outcome.told().await;
+                ConnectError::ProxyCommand { target: self.target().to_string(), told, source: Box::new(error) }
+            }
+            (_, error) => error,
+        }
     }
 
     async fn greet<S>(&self, stream: S, verifier: Verifier) -> Result<Handle<Client>, ConnectError>
@@ -191,8 +182,9 @@ impl Attempt<'_> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         self.enter(Stage::Greeting);
-        let config = config(self.options, &verifier);
-        let wire = Wire::new(stream, self.link.cut.clone(), self.options.keepalive.patience());
+        let options = &self.hop.options;
+        let config = config(options, &verifier);
+        let wire = Wire::new(stream, self.link.cut.clone(), options.keepalive.patience());
         let client = Client::new(verifier, Arc::clone(&self.link));
         connect_stream(Arc::new(config), wire, client).await.map_err(|error| self.refused(error))
     }
@@ -253,32 +245,9 @@ fn config(options: &Options, verifier: &Verifier) -> Config {
         maximum_packet_size: 65535,
         // Packets that wait for a reader of one channel before the connection stops reading: at most 4 MiB.
         channel_buffer_size: 64,
-        preferred: Preferred {
-            kex: Cow::Borrowed(KEX),
-            key: Cow::Owned(verifier.algorithms()),
-            host_key_certificates: Cow::Owned(verifier.certificate_algorithms()),
-            cipher: Cow::Borrowed(CIPHERS),
-            compression: Cow::Borrowed(&[compression::NONE]),
-            ..Preferred::DEFAULT
-        },
+        preferred: options.algorithms.preferred(verifier.algorithms(), verifier.certificate_algorithms()),
         keepalive_interval: Some(options.keepalive.interval),
         keepalive_max: options.keepalive.missed,
         ..Config::default()
     }
 }
-
-/// Elliptic curves first, for they are quick on small hosts.
-const KEX: &[kex::Name] = &[
-    kex::CURVE25519,
-    kex::CURVE25519_PRE_RFC_8731,
-    kex::MLKEM768X25519_SHA256,
-    kex::ECDH_SHA2_NISTP256,
-    kex::DH_G16_SHA512,
-    kex::DH_G14_SHA256,
-    kex::EXTENSION_SUPPORT_AS_CLIENT,
-    kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
-];
-
-/// AES first: processors have instructions for it.
-const CIPHERS: &[cipher::Name] =
-    &[cipher::AES_256_GCM, cipher::AES_128_GCM, cipher::CHACHA20_POLY1305, cipher::AES_256_CTR, cipher::AES_128_CTR];

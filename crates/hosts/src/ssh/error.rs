@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::auth::AuthError;
 use super::command::CommandError;
 use super::host_key_error::HostKeyError;
+use crate::openssh::ConfigError;
 
 /// How a connection ended.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -189,6 +190,26 @@ pub enum ConnectError {
         /// Its answer.
         refusal: ChannelRefusal,
     },
+    /// The command that is the way to the host failed.
+    #[error("cannot reach {target} through its ProxyCommand, which {told}")]
+    ProxyCommand {
+        /// The host.
+        target: String,
+        /// How the command ended, and its words.
+        told: String,
+        /// What was seen of that.
+        #[source]
+        source: Box<ConnectError>,
+    },
+    /// The operator's OpenSSH config is at fault.
+    #[error("{target} cannot be reached as your OpenSSH config says")]
+    Config {
+        /// The host.
+        target: String,
+        /// What is wrong, and where.
+        #[source]
+        source: ConfigError,
+    },
     /// There is no session on a jump host.
     #[error("cannot use the jump host {via}")]
     Jump {
@@ -213,6 +234,8 @@ pub enum ConnectErrorKind {
     Auth,
     /// No common language.
     Protocol,
+    /// The operator's OpenSSH config is at fault.
+    Config,
     /// The same for a jump host.
     Jump(Box<ConnectErrorKind>),
 }
@@ -230,6 +253,8 @@ impl ConnectError {
             Self::Auth { .. } => ConnectErrorKind::Auth,
             Self::Protocol { .. } => ConnectErrorKind::Protocol,
             Self::Forward { .. } => ConnectErrorKind::Jump(Box::new(ConnectErrorKind::Protocol)),
+            Self::ProxyCommand { source, .. } => source.kind(),
+            Self::Config { .. } => ConnectErrorKind::Config,
             Self::Jump { source, .. } => ConnectErrorKind::Jump(Box::new(source.kind())),
         }
     }
@@ -241,10 +266,10 @@ impl ConnectError {
             Self::Unreachable { source, .. } => {
                 !matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput)
             }
-            Self::HostKey { .. } | Self::Protocol { .. } => false,
+            Self::HostKey { .. } | Self::Protocol { .. } | Self::Config { .. } => false,
             Self::Auth { source, .. } => source.is_transient(),
             Self::Forward { refusal, .. } => matches!(refusal, ChannelRefusal::Unreachable | ChannelRefusal::Shortage),
-            Self::Jump { source, .. } => source.is_transient(),
+            Self::Jump { source, .. } | Self::ProxyCommand { source, .. } => source.is_transient(),
         }
     }
 }

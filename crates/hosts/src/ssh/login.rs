@@ -104,7 +104,11 @@ impl Login<'_> {
         }
         let auth = self.auth.clone();
         let read = tokio::task::spawn_blocking(move || Files::read(&auth).candidates(held, auth.only_files));
-        read.await.unwrap_or_default()
+        let mut candidates = read.await.unwrap_or_default();
+        if let Some(algorithms) = &self.auth.only_algorithms {
+            candidates.iter_mut().for_each(|candidate| candidate.limit_to(algorithms));
+        }
+        candidates
     }
 
     async fn offer(

@@ -6,11 +6,68 @@
 //! changed but the moment of the first acknowledgements.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::options::{AddressFamily, Options};
+
+/// Between two attempts, as in OpenSSH.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
+
+/// The addresses of a host, of the family that is asked for.
+pub(super) async fn addresses(host: &str, port: u16, family: AddressFamily) -> io::Result<Vec<SocketAddr>> {
+    let found = tokio::net::lookup_host((host, port)).await?;
+    let of_family = |address: &SocketAddr| match family {
+        AddressFamily::Any => true,
+        AddressFamily::Inet => address.is_ipv4(),
+        AddressFamily::Inet6 => address.is_ipv6(),
+    };
+    let addresses: Vec<_> = found.filter(of_family).collect();
+    if addresses.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "it has no address of the family that is asked for"));
+    }
+    Ok(addresses)
+}
+
+/// Connects to one of the addresses, as often as the options say.
+pub(super) async fn open(addresses: &[SocketAddr], options: &Options) -> io::Result<Tcp> {
+    let mut attempt = 1;
+    loop {
+        match connect(addresses, options.bind.as_deref()).await {
+            Ok(socket) => {
+                // Without it each small request waits for the answer to the one before.
+                socket.set_nodelay(true)?;
+                return Ok(Tcp::new(socket));
+            }
+            Err(error) if attempt >= options.attempts => return Err(error),
+            Err(_) => tokio::time::sleep(BETWEEN_ATTEMPTS).await,
+        }
+        attempt += 1;
+    }
+}
+
+async fn connect(addresses: &[SocketAddr], from: Option<&str>) -> io::Result<TcpStream> {
+    let Some(from) = from else { return TcpStream::connect(addresses).await };
+    let own: Vec<SocketAddr> = tokio::net::lookup_host((from, 0)).await?.collect();
+    let mut result = Err(io::Error::new(io::ErrorKind::AddrNotAvailable, format!("{from} cannot be connected from")));
+    for address in addresses {
+        let Some(own) = own.iter().find(|own| own.is_ipv4() == address.is_ipv4()) else { continue };
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        result = match socket.bind(*own) {
+            Ok(()) => socket.connect(*address).await,
+            Err(error) => Err(error),
+        };
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
 
 /// Reads until a first command is well under way.
 const LOGIN_READS: u8 = 48;
@@ -21,7 +78,7 @@ pub(super) struct Tcp {
 }
 
 impl Tcp {
-    pub(super) fn new(socket: TcpStream) -> Self {
+    fn new(socket: TcpStream) -> Self {
         Self { socket, login_reads: LOGIN_READS }
     }
 

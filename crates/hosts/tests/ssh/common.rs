@@ -31,11 +31,11 @@ pub(crate) fn with_key(key: &Key) -> Auth {
 }
 
 pub(crate) fn hop(sshd: &Sshd, auth: Auth) -> Hop {
-    Hop { target: target(sshd), trust: pinned(sshd), auth }
+    Hop { target: target(sshd), trust: pinned(sshd), auth, options: Options::default() }
 }
 
 pub(crate) async fn login(sshd: &Sshd, auth: Auth) -> Result<Session, ConnectError> {
-    connect(&hop(sshd, auth), &[], &Options::default()).await
+    connect(&hop(sshd, auth), &[]).await
 }
 
 pub(crate) async fn session() -> (Sshd, Session) {

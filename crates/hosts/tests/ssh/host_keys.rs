@@ -6,7 +6,7 @@ use crate::common::{chain, pinned, server, target, with_key};
 use crate::sshd::{Key, Sshd};
 
 pub(crate) async fn trusting(sshd: &Sshd, trust: Trust, auth: Auth) -> Result<Session, ConnectError> {
-    connect(&Hop { target: target(sshd), trust, auth }, &[], &Options::default()).await
+    connect(&Hop { target: target(sshd), trust, auth, options: Options::default() }, &[]).await
 }
 
 /// Connects with this text as the known hosts.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use airlift_core::secret::Secret;
-use airlift_hosts::ssh::{Auth, ConnectErrorKind, Options, Passphrase, connect};
+use airlift_hosts::ssh::{Auth, ConnectErrorKind, Hop, Options, Passphrase, connect};
 
 use crate::common::{chain, hop, login, run, server, sh, with_key};
 use crate::sshd::{Agent, Key, Sshd};
@@ -110,8 +110,8 @@ async fn typing_slowly_does_not_use_up_the_time_to_connect() {
         thinks: Duration::from_secs(5),
         asked: AtomicU32::new(0),
     });
-    let slow = hop(&sshd, with_key(&key).passphrase(typist));
-    connect(&slow, &[], &options).await.unwrap();
+    let slow = Hop { options, ..hop(&sshd, with_key(&key).passphrase(typist)) };
+    connect(&slow, &[]).await.unwrap();
 }
 
 #[tokio::test]

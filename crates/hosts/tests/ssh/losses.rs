@@ -22,9 +22,9 @@ fn watchful() -> Options {
     Options { keepalive: Keepalive { interval: Duration::from_millis(300), missed: 2 }, ..Options::default() }
 }
 
-fn somewhere(port: u16) -> Hop {
+fn somewhere(port: u16, options: Options) -> Hop {
     let target = Target { name: "web/1".to_owned(), host: "127.0.0.1".to_owned(), port, user: "root".to_owned() };
-    Hop { target, trust: Trust::Pinned(Vec::new()), auth: Auth::new() }
+    Hop { target, trust: Trust::Pinned(Vec::new()), auth: Auth::new(), options }
 }
 
 #[tokio::test]
@@ -32,7 +32,7 @@ async fn a_closed_port_is_unreachable_for_now() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let error = connect(&somewhere(port), &[], &quick(5000)).await.unwrap_err();
+    let error = connect(&somewhere(port, quick(5000)), &[]).await.unwrap_err();
     assert_eq!(error.kind(), ConnectErrorKind::Unreachable);
     assert!(error.is_transient());
 }
@@ -49,7 +49,7 @@ async fn a_listener_that_never_answers_runs_into_the_timeout_and_is_let_go() {
             // Ends when we let go of it.
             let _ = socket.read_to_end(&mut received).await;
         });
-        let error = connect(&somewhere(port), &[], &quick(200)).await.unwrap_err();
+        let error = connect(&somewhere(port, quick(200)), &[]).await.unwrap_err();
         assert!(matches!(error, ConnectError::Timeout { stage: Stage::Greeting, .. }), "{}", chain(&error));
         assert_eq!(error.kind(), ConnectErrorKind::Timeout);
         assert!(error.is_transient());
@@ -68,7 +68,7 @@ async fn a_host_that_hangs_up_may_be_tried_again_and_one_that_speaks_no_ssh_may_
             socket.read_exact(&mut ours).await.unwrap();
             socket.write_all(greeting.as_bytes()).await.unwrap();
         });
-        let error = connect(&somewhere(port), &[], &quick(5000)).await.unwrap_err();
+        let error = connect(&somewhere(port, quick(5000)), &[]).await.unwrap_err();
         assert_eq!(error.is_transient(), transient, "{}", chain(&error));
     }
 }
@@ -91,7 +91,7 @@ async fn a_connection_cut_in_the_middle_of_a_command_is_no_exit() {
 #[tokio::test]
 async fn an_idle_host_that_plays_dead_is_noticed() {
     let (sshd, key) = server();
-    let session = connect(&hop(&sshd, with_key(&key)), &[], &watchful()).await.unwrap();
+    let session = connect(&Hop { options: watchful(), ..hop(&sshd, with_key(&key)) }, &[]).await.unwrap();
     let exec = session.exec(&Command::new("cat")).await.unwrap();
     // Silence alone is no death: answered keepalives keep the connection.
     tokio::time::sleep(watchful().keepalive.patience() * 2).await;
@@ -104,7 +104,7 @@ async fn an_idle_host_that_plays_dead_is_noticed() {
 #[tokio::test]
 async fn a_host_that_plays_dead_during_uploads_is_noticed() {
     let (sshd, key) = server_with(|setup| setup.config("MaxSessions 100"));
-    let session = connect(&hop(&sshd, with_key(&key)), &[], &watchful()).await.unwrap();
+    let session = connect(&Hop { options: watchful(), ..hop(&sshd, with_key(&key)) }, &[]).await.unwrap();
     let mut uploads = Vec::new();
     for _ in 0..16 {
         uploads.push(session.exec(&sh("cat > /dev/null")).await.unwrap());
@@ -127,7 +127,7 @@ async fn a_host_that_plays_dead_during_uploads_is_noticed() {
 #[tokio::test]
 async fn output_that_waits_long_for_its_reader_does_not_look_like_a_dead_host() {
     let (sshd, key) = server();
-    let session = connect(&hop(&sshd, with_key(&key)), &[], &watchful()).await.unwrap();
+    let session = connect(&Hop { options: watchful(), ..hop(&sshd, with_key(&key)) }, &[]).await.unwrap();
     let mut exec = session.exec(&sh("head -c 40000000 /dev/zero")).await.unwrap();
     tokio::time::sleep(watchful().keepalive.patience() * 3).await;
     let mut total = 0;
