@@ -10,6 +10,7 @@ use miette::{
 };
 
 use crate::exit::Exit;
+use crate::render::clean;
 
 /// As wide as messages are made where nobody says how wide the terminal is.
 const WIDTH: usize = 100;
@@ -122,8 +123,8 @@ impl Error {
             let _ = handler.render_report(&mut text, place.report().as_ref());
             text.push('\n');
         }
-        let mut whole = MietteDiagnostic::new(self.message.clone());
-        whole.help.clone_from(&self.help);
+        let mut whole = MietteDiagnostic::new(safe(&self.message));
+        whole.help = self.help.as_deref().map(safe);
         let _ = handler.render_report(&mut text, &whole);
         text.trim_end().to_owned()
     }
@@ -132,22 +133,22 @@ impl Error {
 impl Place {
     fn report(&self) -> Report {
         let severity = if self.warning { miette::Severity::Warning } else { miette::Severity::Error };
-        let mut diagnostic = MietteDiagnostic::new(self.message.clone()).with_severity(severity);
-        diagnostic.help.clone_from(&self.help);
+        let mut diagnostic = MietteDiagnostic::new(safe(&self.message)).with_severity(severity);
+        diagnostic.help = self.help.as_deref().map(safe);
         let Some(excerpt) = &self.excerpt else {
-            diagnostic.message = format!("{self}");
+            diagnostic.message = safe(&format!("{self}"));
             return Report::new(diagnostic);
         };
         let label = LabeledSpan::new_with_span(None, (excerpt.offset, excerpt.len.max(1)));
         Report::new(diagnostic.with_label(label))
-            .with_source_code(OneLine { file: self.file.clone(), excerpt: excerpt.clone() })
+            .with_source_code(OneLine { file: safe(&self.file), text: clean::in_place(&excerpt.text) })
     }
 }
 
 /// A text of which nothing is shown but the line that is meant: its neighbours may hold what nobody is to see.
 struct OneLine {
     file: String,
-    excerpt: Excerpt,
+    text: String,
 }
 
 impl SourceCode for OneLine {
@@ -157,7 +158,7 @@ impl SourceCode for OneLine {
         before: usize,
         _after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
-        let text = &*self.excerpt.text;
+        let text = &*self.text;
         let start = text[..span.offset()].rfind('\n').map_or(0, |end| end + 1);
         let end = text[span.offset()..].find('\n').map_or(text.len(), |length| span.offset() + length);
         let line = text[..start].matches('\n').count();
@@ -168,6 +169,11 @@ impl SourceCode for OneLine {
         let data = &text.as_bytes()[from..end];
         Ok(Box::new(MietteSpanContents::new_named(self.file.clone(), data, shown, line, column, 1)))
     }
+}
+
+/// A message may quote a host or a file: it is shown, never interpreted.
+fn safe(message: &str) -> String {
+    clean::lines(message).collect::<Vec<_>>().join("\n")
 }
 
 impl std::fmt::Display for Place {

@@ -100,7 +100,7 @@ fn carry_out(cli: Cli, command_line: CommandLine, hooks: &Hooks) -> Result<Exit,
 fn complain(error: &Error, json: bool) {
     let mut out = anstream::stderr().lock();
     let _ = if json {
-        writeln!(out, "{}", error.to_json())
+        writeln!(out, "{}", render::clean::json(&error.to_json().to_string()))
     } else {
         writeln!(out, "{}", error.render(settings::width_of(std::io::stderr()), settings::color_of(&std::io::stderr())))
     };

@@ -12,6 +12,8 @@ mod coming_up;
 mod cutting;
 #[path = "hosts/going.rs"]
 mod going;
+#[path = "hosts/hostile_output.rs"]
+mod hostile_output;
 #[path = "hosts/logging_in.rs"]
 mod logging_in;
 #[path = "hosts/odd_servers.rs"]

@@ -123,7 +123,7 @@ async fn export(log: Arc<dyn EventLog>, format: ExportFormat) -> Result<Exit, Er
     let mut records = std::pin::pin!(stream(log, Query::all()));
     while let Some(record) = records.try_next().await? {
         let line = match format {
-            ExportFormat::Jsonl => serde_json::to_string(&record).map_err(std::io::Error::other)?,
+            ExportFormat::Jsonl => render::json_text(&record).map_err(std::io::Error::other)?,
             ExportFormat::Text => lines.line(&record).trim_end().to_owned(),
         };
         if let Err(error) = writeln!(std::io::stdout(), "{line}") {

@@ -302,7 +302,9 @@ pub(crate) fn cost(plan: &Plan) -> &'static str {
 
 /// A word to the person, on standard error.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{text}");
+    for line in render::clean::lines(text) {
+        let _ = writeln!(anstream::stderr(), "{line}");
+    }
 }
 
 /// A warning, on standard error.

@@ -1,7 +1,7 @@
 //! `airlift logs`: what a run wrote, from the spool; with `--follow`, until it is over.
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::time::Duration;
 
 use airlift_core::id::{HostId, RunId};
@@ -39,12 +39,17 @@ pub(crate) async fn run(args: Logs, settings: Settings, hooks: &Hooks) -> Result
         Some(StreamArg::Stdout) => &[Stream::Stdout],
         Some(StreamArg::Stderr) => &[Stream::Stderr],
     };
-    // One stream of one host is printed as it is, so that it can be piped; several are told apart by a prefix.
+    let mut out = std::io::stdout().lock();
+    // One stream of one host is printed as it is, so that it can be piped; several are told apart by a prefix. A terminal
+    // would take what it finds in there for commands.
     if let ([stream], Some(host), 1) = (streams, hosts.first(), hosts.len()) {
-        raw(&spool.path(&run, host, *stream))?;
+        if out.is_terminal() {
+            render::print_stream(&mut out, &spool, &run, host, *stream).or_else(unless_closed)?;
+        } else {
+            raw(&mut out, &spool.path(&run, host, *stream))?;
+        }
         return Ok(Exit::Success);
     }
-    let mut out = std::io::stdout().lock();
     render::print_output(&mut out, &spool, &run, &hosts, streams, fleet.style()).or_else(unless_closed)?;
     Ok(Exit::Success)
 }
@@ -113,9 +118,8 @@ async fn follow(fleet: &Fleet, run: &RunId, args: Logs) -> Result<Exit, Error> {
     }
 }
 
-fn raw(path: &camino::Utf8Path) -> Result<(), Error> {
+fn raw(out: &mut impl std::io::Write, path: &camino::Utf8Path) -> Result<(), Error> {
     let mut file = fs_err::File::open(path)?;
-    let mut out = std::io::stdout().lock();
     let mut buffer = vec![0; 1 << 16];
     loop {
         match file.read(&mut buffer)? {

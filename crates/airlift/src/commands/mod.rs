@@ -89,7 +89,7 @@ fn say(text: &str) -> Result<(), Error> {
 
 /// Prints a value as one line of JSON.
 fn say_json(value: &impl serde::Serialize) -> Result<(), Error> {
-    say(&serde_json::to_string(value).map_err(std::io::Error::other)?)
+    say(&crate::render::json_text(value).map_err(std::io::Error::other)?)
 }
 
 /// A random id: `prefix` and eight characters that are hard to mistake for each other.

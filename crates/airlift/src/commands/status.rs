@@ -66,7 +66,7 @@ fn draw(screen: &str) -> Result<(), Error> {
 }
 
 fn json(fleet: &Fleet, rows: &[StatusRow]) -> Result<String, Error> {
-    let line = serde_json::to_string(&render::status_json(&fleet.config.fleet, rows));
+    let line = render::json_text(&render::status_json(&fleet.config.fleet, rows));
     Ok(line.map_err(std::io::Error::other)?)
 }
 

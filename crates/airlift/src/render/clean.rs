@@ -48,6 +48,30 @@ fn misleads(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
+/// JSON in which strings have such characters escaped as well: the same value, and safe to show.
+pub fn json(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || misleads(c) {
+            let _ = write!(shown, "\\u{:04x}", u32::from(c));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// A text with such characters replaced by marks of the same length: offsets into it stay what they are.
+pub fn in_place(text: &str) -> String {
+    let stand_in = |c: char| match c.len_utf8() {
+        _ if c == '\t' || c == '\n' || !(c.is_control() || misleads(c)) => c,
+        1 => '?',
+        2 => '¿',
+        _ => char::REPLACEMENT_CHARACTER,
+    };
+    text.chars().map(stand_in).collect()
+}
+
 /// Columns that `text` takes.
 pub fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
@@ -95,6 +119,22 @@ mod tests {
     fn text_and_tabs_stay_and_other_bytes_are_named() {
         assert_eq!(line("grüße\t✓ 漢字".as_bytes()), "grüße\t✓ 漢字");
         assert_eq!(line(b"ab\xff\xfec\xe2\x82"), "ab\\xff\\xfec\\xe2\\x82");
+    }
+
+    #[test]
+    fn json_stays_the_same_value() {
+        let value = serde_json::json!({"a\u{202e}": "\u{1b}[2J \u{9b}31m \u{7f} \u{2028} \"grüße\" \\ \n"});
+        let shown = json(&value.to_string());
+        assert!(!shown.chars().any(|c| c.is_control() || misleads(c)), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+    }
+
+    #[test]
+    fn places_in_a_text_stay_where_they_are() {
+        let text = "a\u{1b}b\u{9b}c\u{202e}d\r\n\tü";
+        let shown = in_place(text);
+        assert_eq!(shown, "a?b¿c\u{fffd}d?\n\tü");
+        assert_eq!(shown.len(), text.len());
     }
 
     #[test]

@@ -398,5 +398,10 @@ pub fn record(record: &Record) -> Line<'_> {
 }
 
 fn to_string(line: &Line<'_>) -> String {
-    serde_json::to_string(line).expect("every key of these types is a string and none of their fields can fail")
+    text(line).expect("every key of these types is a string and none of their fields can fail")
+}
+
+/// Any value as one line, which holds nothing that a terminal could take for a command.
+pub fn text(value: &impl Serialize) -> serde_json::Result<String> {
+    serde_json::to_string(value).map(|text| super::clean::json(&text))
 }

@@ -26,6 +26,23 @@ pub fn print_output(
     sorted.into_iter().try_for_each(|host| tail.print(out, host, true))
 }
 
+/// Prints one stream of one host for a person: without anything before its lines, and safe to show.
+pub fn print_stream(
+    out: &mut dyn Write,
+    spool: &FileSpool,
+    run: &RunId,
+    host: &HostId,
+    stream: Stream,
+) -> io::Result<()> {
+    let mut result = Ok(());
+    Outputs::whole(spool.clone()).settled(host, run, None, &mut |line| {
+        if result.is_ok() && (line.source == Source::Note || line.source == stream.into()) {
+            result = writeln!(out, "{}", line.text);
+        }
+    });
+    result
+}
+
 /// Prints what another process adds to the spool.
 pub struct Tail {
     outputs: Outputs,

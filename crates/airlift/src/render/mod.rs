@@ -36,10 +36,10 @@ use airlift_engine::feed::Signal;
 pub use self::fold::Fold;
 pub use self::json::{
     Json, change as change_json, nothing_to_do as nothing_to_do_json, plan as plan_json, record as record_json,
-    run as run_json, status as status_json,
+    run as run_json, status as status_json, text as json_text,
 };
 pub use self::live::Live;
-pub use self::logs::{Tail, print_output};
+pub use self::logs::{Tail, print_output, print_stream};
 pub use self::plain::Plain;
 pub use self::plan::text as plan_text;
 pub use self::quiet::Quiet;

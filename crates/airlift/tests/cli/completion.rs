@@ -7,7 +7,7 @@ use camino::Utf8Path;
 use clap::CommandFactory as _;
 
 use super::support::Sandbox;
-use super::terminal::Session;
+use super::support::terminal::Session;
 use super::{AIRLIFT, two};
 
 /// A shell in the project, with the program on its path.

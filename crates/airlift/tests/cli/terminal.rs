@@ -1,75 +1,8 @@
 //! A terminal session: the live view draws and leaves the terminal as it was, colours come and go, and what destroys asks.
 
-use std::io::{Read as _, Write as _};
-use std::process::Child;
-use std::sync::{Arc, Mutex};
-
-use pty_process::Size;
-use pty_process::blocking::{Command, Pty, open};
-
-use super::support::{Sandbox, eventually};
+use super::support::Sandbox;
+use super::support::terminal::Session;
 use super::two;
-
-/// A program in a terminal of its own.
-pub(crate) struct Session {
-    pty: Arc<Pty>,
-    child: Child,
-    seen: Arc<Mutex<Vec<u8>>>,
-}
-
-impl Session {
-    fn start(sandbox: &Sandbox, words: &[&str], variables: &[(&str, &str)]) -> Self {
-        Self::of(&sandbox.command(words), variables)
-    }
-
-    pub(crate) fn of(plain: &std::process::Command, variables: &[(&str, &str)]) -> Self {
-        let folder = plain.get_current_dir().unwrap();
-        let mut command = Command::new(plain.get_program()).args(plain.get_args()).current_dir(folder);
-        command = command.env_clear().env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
-        for (name, value) in plain.get_envs() {
-            command = command.env(name, value.unwrap_or_default());
-        }
-        let (pty, pts) = open().unwrap();
-        pty.resize(Size::new(24, 90)).unwrap();
-        let child = command.envs(variables.iter().copied()).spawn(pts).unwrap();
-        let (pty, seen) = (Arc::new(pty), Arc::new(Mutex::new(Vec::new())));
-        std::thread::spawn({
-            let (pty, seen) = (pty.clone(), seen.clone());
-            move || {
-                let mut buffer = [0; 4096];
-                // The far side's end shows as an error on Linux.
-                while let Ok(n @ 1..) = (&*pty).read(&mut buffer) {
-                    seen.lock().unwrap().extend_from_slice(&buffer[..n]);
-                }
-            }
-        });
-        Self { pty, child, seen }
-    }
-
-    fn seen(&self) -> String {
-        String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned()
-    }
-
-    pub(crate) fn expect(&self, text: &str) {
-        eventually(text, || self.seen().contains(text));
-    }
-
-    pub(crate) fn type_in(&self, text: &str) {
-        (&*self.pty).write_all(text.as_bytes()).unwrap();
-    }
-
-    /// Waits for the end; everything that was shown, and the exit code.
-    pub(crate) fn end(mut self) -> (String, Option<i32>) {
-        let code = self.child.wait().unwrap().code();
-        // What was written before the end may still be on its way through the terminal.
-        let mut before = usize::MAX;
-        eventually("the terminal to be read out", || {
-            let now = self.seen.lock().unwrap().len();
-            std::mem::replace(&mut before, now) == now
-        });
-        (self.seen(), code)
-    }
-}
 
 const HIDE: &str = "\x1b[?25l";
 const SHOW: &str = "\x1b[?25h";
@@ -165,7 +98,7 @@ fn the_live_view_follows_the_size_of_the_terminal() {
     let run = Session::start(&sandbox, &["run", "long.sh"], &[]);
     run.expect("0 of 2 hosts succeeded, 2 running");
     // The kernel sends SIGWINCH; the line for all no longer fits.
-    run.pty.resize(Size::new(24, 24)).unwrap();
+    run.resize(24, 24);
     run.expect("0 of 2 hosts succ…");
     std::fs::write(marker, "").unwrap();
     assert_eq!(run.end().1, Some(0));
@@ -178,7 +111,7 @@ fn the_watched_status_fits_the_terminal_and_follows_its_size() {
     status.expect("60 hosts: 60 not there");
     assert!(status.seen().contains("web/20") && !status.seen().contains("web/21"), "{}", status.seen());
     status.expect("… and 40 more (40 not there)");
-    status.pty.resize(Size::new(10, 90)).unwrap();
+    status.resize(10, 90);
     status.expect("… and 54 more (54 not there)");
     status.type_in("\x03");
     assert_eq!(status.end().1, Some(0));

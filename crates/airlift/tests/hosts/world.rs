@@ -197,6 +197,10 @@ impl Going {
         self.child.as_mut().unwrap().try_wait().unwrap().is_some()
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(mut self) {
         let mut child = self.child.take().unwrap();

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
+pub(crate) mod terminal;
+
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
