@@ -10,6 +10,8 @@ mod bad_lines;
 mod coming_up;
 #[path = "hosts/cutting.rs"]
 mod cutting;
+#[path = "hosts/full_disk.rs"]
+mod full_disk;
 #[path = "hosts/going.rs"]
 mod going;
 #[path = "hosts/hostile_output.rs"]

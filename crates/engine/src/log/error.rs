@@ -5,6 +5,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rusqlite::ErrorCode;
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 
 use super::chain::Head;
 
@@ -232,6 +233,12 @@ fn of_sqlite(error: &rusqlite::Error, path: Utf8PathBuf) -> LogError {
     let cause = error.to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => LogError::Full { path },
+        // The index of the write-ahead log could not be made as large as it has to be.
+        Some(ErrorCode::SystemIoFailure)
+            if error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE) =>
+        {
+            LogError::Full { path }
+        }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => LogError::Busy { path },
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(&path, cause),
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {

@@ -100,6 +100,7 @@ pub(crate) struct Setup {
     environment: Vec<(String, String)>,
     config: Vec<String>,
     address: Option<SocketAddrV4>,
+    within: Vec<String>,
 }
 
 impl Setup {
@@ -117,6 +118,7 @@ impl Setup {
 
     /// Sets a variable for everything that runs there.
     pub(crate) fn set_env(mut self, name: &str, value: &str) -> Self {
+        self.environment.retain(|(known, _)| known != name);
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
@@ -135,6 +137,12 @@ impl Setup {
     /// Lets in users whom this authority certified.
     pub(crate) fn trust_users_of(self, authority: &Key) -> Self {
         self.config(&format!("TrustedUserCAKeys {}", authority.public_path().display()))
+    }
+
+    /// Starts it by way of a program that ends by executing what follows its own words, such as `nsenter`.
+    pub(crate) fn within(mut self, words: &[String]) -> Self {
+        self.within = words.to_vec();
+        self
     }
 
     /// Takes the place of a server that was stopped.
@@ -159,8 +167,9 @@ impl Setup {
         fs::create_dir(folder.path().join("home")).unwrap();
         fs::write(folder.path().join("sshd_config"), self.rendered(folder.path(), address)).unwrap();
         let log = fs::File::create(folder.path().join("log")).unwrap();
-        let child = Command::new("/usr/sbin/sshd")
-            .args(["-D", "-e", "-f"])
+        let mut words = self.within.iter().map(String::as_str).chain(["/usr/sbin/sshd", "-D", "-e", "-f"]);
+        let child = Command::new(words.next().unwrap())
+            .args(words)
             .arg(folder.path().join("sshd_config"))
             .stdin(Stdio::null())
             .stderr(log)

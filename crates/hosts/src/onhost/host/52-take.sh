@@ -109,19 +109,22 @@ take_all() { # take.lock is open as 7
             take_one "$release"
         ) 2>"$why"
         status=$?
+        reason=
+        [ $status = 0 ] || reason=$(tail -n 1 "$why")
+        reason=${reason#airlift: }
+        # where there is no room, there is none for the reason either
+        if [ -z "$reason" ] && free_kib && [ "$free" -lt 1024 ]; then reason="no space left beneath $root; make room"; fi
         set -e
+        rm -rf "$why" "$root/chunks/.taken" "$root"/releases/.[0-9a-f]* "$root"/manifests/.[0-9a-f]*
         refused=$root/inbox/refused/$release.bundle
         if [ $status = 0 ]; then
             rm -f "$root/inbox/$release.bundle" "$refused" "$refused.why"
             printf 'taken %s\n' "$release"
         else
-            reason=$(tail -n 1 "$why") || :
-            reason=${reason#airlift: }
             put "$refused.why" "${reason:-taking it ended with status $status}"
             mv -f "$root/inbox/$release.bundle" "$refused"
             printf 'refused %s %s\n' "$release" "$reason"
         fi
-        rm -rf "$why" "$root/chunks/.taken" "$root"/releases/.[0-9a-f]* "$root"/manifests/.[0-9a-f]*
     done
     tidy
 }
