@@ -1,5 +1,6 @@
 //! Machines are reached as `~/.ssh/config` says; what of it is not honoured is said, and what is at fault stops a change.
 
+use std::fmt::Write as _;
 use std::fs;
 
 use crate::sshd::user;
@@ -10,9 +11,9 @@ fn aliased(machines: usize) -> (World, String) {
     let world = World::new(machines, "");
     let (mut hosts, mut config) = (String::new(), String::new());
     for (number, machine) in (1..).zip(&world.machines) {
-        hosts += &format!("  - {{name: h{number}, address: alias-{number}}}\n");
+        writeln!(hosts, "  - {{name: h{number}, address: alias-{number}}}").unwrap();
         let (host, port) = (machine.host(), machine.port());
-        config += &format!("Host alias-{number}\n  HostName {host}\n  Port {port}\n  User {}\n", user());
+        writeln!(config, "Host alias-{number}\n  HostName {host}\n  Port {port}\n  User {}", user()).unwrap();
     }
     world.sandbox.write(
         "airlift.yaml",

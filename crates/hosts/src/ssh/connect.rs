@@ -98,18 +98,16 @@ async fn hop(hop: &Hop, carrier: Option<Session>) -> Result<Session, ConnectErro
         proxy: Mutex::default(),
     };
     let completed = attempt.patience.limit(options.timeout, attempt.complete(verifier, carrier.as_ref())).await;
-    let completed = completed.unwrap_or_else(|| {
-        Err(ConnectError::Timeout { target: target.to_string(), after: options.timeout, stage: attempt.stage() })
-    });
-    let handle = match completed {
-        Ok(handle) => handle,
-        Err(error) => {
-            drop(cut_unless_complete);
-            return Err(attempt.with_proxy(error).await);
+    let error = match completed {
+        Some(Ok(handle)) => {
+            cut_unless_complete.disarm();
+            return Ok(Session::new(target.clone(), handle, link, carrier));
         }
+        Some(Err(error)) => error,
+        None => ConnectError::Timeout { target: target.to_string(), after: options.timeout, stage: attempt.stage() },
     };
-    cut_unless_complete.disarm();
-    Ok(Session::new(target.clone(), handle, link, carrier))
+    drop(cut_unless_complete);
+    Err(attempt.with_proxy(error).await)
 }
 
 /// One hop in progress.

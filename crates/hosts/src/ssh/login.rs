@@ -106,7 +106,9 @@ impl Login<'_> {
         let read = tokio::task::spawn_blocking(move || Files::read(&auth).candidates(held, auth.only_files));
         let mut candidates = read.await.unwrap_or_default();
         if let Some(algorithms) = &self.auth.only_algorithms {
-            candidates.iter_mut().for_each(|candidate| candidate.limit_to(algorithms));
+            for candidate in &mut candidates {
+                candidate.limit_to(algorithms);
+            }
         }
         candidates
     }

@@ -156,17 +156,17 @@ impl Algorithms {
 
     /// All key exchanges there are.
     pub fn all_kex() -> Vec<&'static str> {
-        kex::ALL_KEX_ALGORITHMS.iter().map(|name| name.as_ref()).filter(is_one).collect()
+        kex::ALL_KEX_ALGORITHMS.iter().map(|name| AsRef::as_ref(*name)).filter(is_one).collect()
     }
 
     /// All ciphers there are.
     pub fn all_ciphers() -> Vec<&'static str> {
-        cipher::ALL_CIPHERS.iter().map(|name| name.as_ref()).filter(is_one).collect()
+        cipher::ALL_CIPHERS.iter().map(|name| AsRef::as_ref(*name)).filter(is_one).collect()
     }
 
     /// All message authentication codes there are.
     pub fn all_macs() -> Vec<&'static str> {
-        mac::ALL_MAC_ALGORITHMS.iter().map(|name| name.as_ref()).filter(is_one).collect()
+        mac::ALL_MAC_ALGORITHMS.iter().map(|name| AsRef::as_ref(*name)).filter(is_one).collect()
     }
 
     /// All algorithms of host keys that can be verified.
@@ -190,7 +190,6 @@ impl Algorithms {
             cipher: Cow::Owned(named(self.ciphers.as_ref(), CIPHERS, |name| cipher::Name::try_from(name).ok())),
             mac: Cow::Owned(named(self.macs.as_ref(), &Preferred::DEFAULT.mac, |name| mac::Name::try_from(name).ok())),
             compression: Cow::Borrowed(&[compression::NONE]),
-            ..Preferred::DEFAULT
         }
     }
 
