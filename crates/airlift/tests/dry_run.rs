@@ -33,8 +33,9 @@ const BOOT: &str = r#"#!/bin/sh
 "#;
 
 /// The commands that do nothing to the fleet, or, as `attach`, only go on with what acts. Whoever adds one decides.
-const WITHOUT_DRY_RUN: [&str; 14] = [
+const WITHOUT_DRY_RUN: [&str; 15] = [
     "init",
+    "import",
     "check",
     "plan",
     "status",
