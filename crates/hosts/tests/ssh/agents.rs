@@ -72,7 +72,9 @@ async fn an_agent_that_dies_before_it_signs_is_named_here_and_at_the_next_host()
     let keys = [Key::ed25519(), Key::ed25519()];
     let sshd = Sshd::setup().authorize(&keys[0].public()).authorize(&keys[1].public()).start();
     let agent = Agent::start();
-    keys.each_ref().map(|key| agent.add(key));
+    for key in &keys {
+        agent.add(key);
+    }
     let mortal = Mortal::before(&agent);
     let auth = Auth::new().agent(mortal.socket());
     let said = refused(&sshd, auth.clone()).await;

@@ -92,8 +92,9 @@ async fn becomes_free(session: &Session) {
 #[tokio::test]
 async fn a_command_that_nobody_wants_any_more_gives_its_session_back() {
     let (_sshd, session) = session_with(|setup| setup.config("MaxSessions 1")).await;
-    // It neither waits for input nor ends by itself: only closing its channel makes it fail to write.
-    let abandoned = session.exec(&Command::new("yes")).await.unwrap();
+    // It neither waits for input nor ends by itself: only closing its channel makes it fail to write. Slowly, for nobody
+    // reads it, and a connection that is full of it would not tell that a session is refused.
+    let abandoned = session.exec(&sh("while sleep 0.1; do echo x; done")).await.unwrap();
     assert!(session.exec(&Command::new("true")).await.is_err(), "MaxSessions has no effect");
     drop(abandoned);
     becomes_free(&session).await;
