@@ -166,7 +166,8 @@ pub struct Launched {
 impl Launched {
     /// Neither was done, or it is not known whether: where the files did not arrive nothing was started.
     pub fn neither(error: ActError) -> Self {
-        Self { staged: Err(error.clone()), started: Err(error) }
+        let message = "the script did not get there".to_owned();
+        Self { started: Err(ActError { class: error.class, message }), staged: Err(error) }
     }
 }
 

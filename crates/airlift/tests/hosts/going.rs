@@ -17,6 +17,7 @@ fn down_removes_all_that_airlift_put_there_and_stops_nothing_and_a_second_one_is
     world.sandbox.write("token", "s3cret\n");
     // A daemon that the bootstrap starts belongs to the machine, not to airlift.
     let daemon = "#!/bin/sh\nsetsid sh -c 'echo $$ >\"$HOME/daemon\"; unset AIRLIFT_ROOT; exec sleep 600' >/dev/null 2>&1 &\n\
+                  until [ -s \"$HOME/daemon\" ]; do sleep 0.1; done\n\
                   echo mine >\"$HOME/kept\"\n";
     world.sandbox.write("app/boot.sh", daemon);
     world.sandbox.ok(&["up"]);
