@@ -125,9 +125,15 @@ pub enum Command {
     /// removed at the end. Ctrl-C detaches; the script goes on, and `airlift attach RUN` comes back to it.
     #[command(
         visible_alias = "upload-script",
-        after_help = "Example:\n  airlift run deploy.sh --label role=web -- --version 1.4\n  airlift run deploy.sh --failed-of r-0k3f9x2a"
+        after_help = "Example:\n  airlift run deploy.sh --label role=web -- --version 1.4\n  airlift run deploy.sh --failed-of r-0k3f9x2a\n  airlift run stop.sh migrate.sh start.sh --keep"
     )]
     Run(Run),
+    /// Run a command on every host
+    ///
+    /// A run like any other, with the command as its script. Several words reach the program as they are; a single one is a
+    /// line for the host's shell.
+    #[command(after_help = "Example:\n  airlift exec -- uptime\n  airlift exec --host web -- 'df -h / | tail -n 1'")]
+    Exec(Exec),
     /// List runs
     #[command(after_help = "Example:\n  airlift runs")]
     Runs(Runs),
@@ -290,27 +296,50 @@ pub struct Status {
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// The script; its path is relative to where you are.
-    #[arg(value_name = "SCRIPT", value_hint = ValueHint::FilePath)]
-    pub script: Utf8PathBuf,
+    /// The script; its path is relative to where you are. Of several, each is a run of its own, on the hosts on which the one
+    /// before succeeded.
+    #[arg(value_name = "SCRIPT", required = true, value_hint = ValueHint::FilePath)]
+    pub scripts: Vec<Utf8PathBuf>,
     /// Arguments of the script.
     #[arg(last = true, value_name = "ARGS")]
     pub args: Vec<String>,
+    /// Keep the connections from one script to the next.
+    #[arg(long)]
+    pub keep: bool,
+    /// Send no files, even where ./files is there.
+    #[arg(long)]
+    pub no_files: bool,
+    /// How long sending the files may take.
+    #[arg(long, value_name = "DURATION")]
+    pub upload_timeout: Option<String>,
+    /// How to run it.
+    #[command(flatten)]
+    pub running: Running,
+}
+
+/// Arguments of `exec`.
+#[derive(Debug, Args)]
+pub struct Exec {
+    /// The command.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+    /// How to run it.
+    #[command(flatten)]
+    pub running: Running,
+}
+
+/// What applies to everything that runs on hosts.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Running {
     /// A variable of the script's environment; may be repeated.
     #[arg(short, long = "env", value_name = "NAME=VALUE")]
     pub env: Vec<String>,
     /// The user to run as, without the secrets; the session's user where not given.
     #[arg(long = "as", value_name = "USER")]
     pub as_user: Option<String>,
-    /// Send no files, even where ./files is there.
-    #[arg(long)]
-    pub no_files: bool,
     /// How long the script may run, such as 30s, 5m, 2h.
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,
-    /// How long sending the files may take.
-    #[arg(long, value_name = "DURATION")]
-    pub upload_timeout: Option<String>,
     /// Start it and come back at once.
     #[arg(short, long)]
     pub detach: bool,

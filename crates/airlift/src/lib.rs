@@ -56,6 +56,7 @@ pub fn main(words: &[OsString], hooks: &Hooks) -> ExitCode {
         }
     };
     listen_to_ourselves();
+    allow_many_files();
     let json = cli.global.json;
     let result = carry_out(cli, command_line, hooks);
     match result {
@@ -81,6 +82,15 @@ fn listen_to_ourselves() {
         tracing_subscriber::EnvFilter::new("off,airlift=warn,airlift_engine=warn,airlift_hosts=warn")
     });
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
+}
+
+/// Every host takes a few open files; shells start with a soft limit of 1,024 that may be raised to the hard one.
+fn allow_many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let limit = getrlimit(Resource::Nofile);
+    // Where it cannot be raised, fewer hosts are reached at once, and the message says why.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 fn carry_out(cli: Cli, command_line: CommandLine, hooks: &Hooks) -> Result<Exit, Error> {

@@ -246,7 +246,7 @@ fn a_refused_login_is_final_and_a_silent_host_is_given_up_at_its_limit() {
 fn a_run_that_was_started_is_never_staged_again() {
     let operation = Operation::Run(run());
     let run = run().run;
-    assert_eq!(kinds(&next(&operation, &ready())), [Kind::StageRun]);
+    assert_eq!(kinds(&next(&operation, &ready())), [Kind::StageRun, Kind::StartRun]);
     let staged = change(&ready(), |facts| {
         facts.runs.insert(run.clone(), RunSeen::Staged { token: "t".parse().unwrap() });
     });

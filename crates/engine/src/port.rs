@@ -112,6 +112,9 @@ pub trait HostLook: Send + Sync {
     /// Logs in and asks. What went wrong is part of what was seen.
     async fn look(&self, at: &Target, query: &HostQuery) -> Login;
 
+    /// Nothing is left to do on a host: what was held for it may go.
+    fn let_go(&self, _host: &HostId) {}
+
     /// Returns when the host's inbox is empty and nothing is being taken, or when the connection is lost.
     async fn taken(&self, at: &Target) -> Result<(), LookError>;
 
@@ -151,6 +154,23 @@ pub trait Delivery: Send + Sync {
     async fn switch(&self, at: &Target, permit: Permit<SwitchRelease>) -> Result<Outcome, ActError>;
 }
 
+/// What came of the two steps of a launch.
+#[derive(Debug)]
+pub struct Launched {
+    /// Of putting the run's files in place.
+    pub staged: Result<Outcome, ActError>,
+    /// Of starting the script.
+    pub started: Result<Outcome, ActError>,
+}
+
+impl Launched {
+    /// Neither was done, or it is not known whether: where the files did not arrive nothing was started.
+    pub fn neither(error: ActError) -> Self {
+        let message = "the script did not get there".to_owned();
+        Self { started: Err(ActError { class: error.class, message }), staged: Err(error) }
+    }
+}
+
 /// Running scripts.
 #[async_trait]
 pub trait Runs: Send + Sync {
@@ -159,6 +179,14 @@ pub trait Runs: Send + Sync {
 
     /// Starts the script, once.
     async fn start(&self, at: &Target, permit: Permit<StartRun>) -> Result<Outcome, ActError>;
+
+    /// Puts the run's files in place and starts the script, once. An adapter that can do both at one stroke does.
+    async fn launch(&self, at: &Target, stage: Permit<StageRun>, start: Permit<StartRun>) -> Launched {
+        match self.stage(at, stage).await {
+            Ok(staged) => Launched { staged: Ok(staged), started: self.start(at, start).await },
+            Err(error) => Launched::neither(error),
+        }
+    }
 
     /// Ends it.
     async fn cancel(&self, at: &Target, permit: Permit<CancelRun>) -> Result<Outcome, ActError>;

@@ -1,11 +1,11 @@
 //! The ports on hosts, over SSH: looking, preparing, and the way to a host's `host.sh` that delivery and runs share.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use airlift_core::action::{InstallProgram, MakeHostKey, Outcome, RemoveAirlift, SwitchHostKey};
 use airlift_core::fault::chain;
-use airlift_core::history::FailureClass;
-use airlift_core::id::{HostId, RunId};
+use airlift_core::id::{Digest, HostId, RunId};
 use airlift_core::op::HostQuery;
 use airlift_core::seen::Login;
 use airlift_engine::feed::Feed;
@@ -15,18 +15,17 @@ use airlift_engine::spool::{Follower, Stream};
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
 
+use crate::attendance::{Attendance, LOOK};
 use crate::facts::{self, Look};
+use crate::payload::Inline;
 use crate::pool::{Logins, Place, Pool};
-use crate::remote::{self, AfterMark, Remote};
+use crate::remote::{self, Remote, Unseen};
 use crate::secrets::SecretSet;
-use crate::ssh::{Command, Limits, RunError};
+use crate::ssh::{Command, Limits};
 use crate::{program, ssh};
 
 /// How long one wait for a host to take its bundles lasts, seconds.
 const TAKEN: u32 = 5;
-
-/// How long a look may take once a session is open.
-const LOOK: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// The ports on hosts, over SSH.
 #[derive(Clone)]
@@ -40,12 +39,15 @@ pub(crate) struct Inner {
     /// Where bundles and payloads of unfinished changes are kept.
     pub(crate) cache: Utf8PathBuf,
     pub(crate) secrets: OnceLock<SecretSet>,
+    /// Payloads that are small enough to travel with the start of their run.
+    pub(crate) inline: Mutex<HashMap<RunId, Option<Arc<Inline>>>>,
 }
 
 impl SshHosts {
     /// Ports that log in by `logins` and deliver what is in `cache`.
     pub fn new(logins: Logins, cache: Utf8PathBuf, feed: Feed) -> Self {
-        Self { inner: Arc::new(Inner { pool: Pool::new(logins), feed, cache, secrets: OnceLock::new() }) }
+        let pool = Pool::new(logins);
+        Self { inner: Arc::new(Inner { pool, feed, cache, secrets: OnceLock::new(), inline: Mutex::default() }) }
     }
 
     /// Hands over the secrets that are to be placed; what was handed over first stays.
@@ -58,14 +60,24 @@ impl SshHosts {
         self.inner.pool.session(at).await
     }
 
+    /// Whether sessions stay when nothing is left to do on their hosts, for another change of the same process.
+    pub fn keep_sessions(&self, keeps: bool) {
+        self.inner.pool.keep_sessions(keeps);
+    }
+
     pub(crate) fn inner(&self) -> &Inner {
         &self.inner
     }
 
     /// The way to a host for an action: a session, and where airlift is on it.
     pub(crate) async fn remote(&self, at: &Target) -> Result<Remote, ActError> {
-        let session = self.inner.pool.session(at).await.map_err(|e| remote::no_session(&e))?;
-        let place = match self.inner.pool.place(&at.host).await {
+        let pool = &self.inner.pool;
+        // A host may allow one channel at a time.
+        if let Some(attendance) = pool.take_attendance(&at.host).await {
+            attendance.leave().await;
+        }
+        let session = pool.session(at).await.map_err(|e| remote::no_session(&e))?;
+        let place = match pool.place(&at.host).await {
             Some(place) => place,
             None => self.probe(&session, &at.host, &HostQuery::default()).await.map_err(Unseen::act)?.1,
         };
@@ -74,13 +86,40 @@ impl SshHosts {
 
     /// Asks a host about itself, as root where that is allowed and possible.
     async fn probe(&self, session: &ssh::Session, host: &HostId, query: &HostQuery) -> Result<(Look, Place), Unseen> {
-        let known = self.inner.pool.place(host).await;
-        let mut sudo = known.as_ref().is_some_and(|place| place.sudo);
+        let sudo = self.inner.pool.place(host).await.is_some_and(|place| place.sudo);
         let mut look = ask(session, query, sudo).await?;
-        if !sudo && self.inner.pool.sudo_allowed() && look.sudo == Some(true) {
-            sudo = true;
-            look = ask(session, query, sudo).await?;
+        let must_rise = self.must_rise(&look, sudo);
+        if must_rise {
+            look = ask(session, query, true).await?;
         }
+        Ok((look.clone(), self.settle_in(host, &look, sudo || must_rise).await))
+    }
+
+    /// Has a host wait for what is to come of a run, and asks it about itself; a host without `host.sh` does not wait.
+    pub(crate) async fn attend(&self, at: &Target, run: &RunId) -> Result<(Look, Option<Attendance>), Unreached> {
+        let pool = &self.inner.pool;
+        let session = pool.session(at).await?;
+        let mut sudo = pool.place(&at.host).await.is_some_and(|place| place.sudo);
+        let command = |sudo| as_root(sudo, probe_command("attend", program::digest()).arg(run.as_str()));
+        let (mut look, mut attendance) = Attendance::open(&session, &command(sudo), run).await?;
+        if self.must_rise(&look, sudo) {
+            sudo = true;
+            if let Some(attendance) = attendance {
+                attendance.leave().await;
+            }
+            (look, attendance) = Attendance::open(&session, &command(sudo), run).await?;
+        }
+        self.settle_in(&at.host, &look, sudo).await;
+        Ok((look, attendance))
+    }
+
+    /// The session is not root's, and is to become so.
+    fn must_rise(&self, look: &Look, sudo: bool) -> bool {
+        !sudo && self.inner.pool.sudo_allowed() && look.sudo == Some(true)
+    }
+
+    /// Keeps in mind where airlift is on a host.
+    async fn settle_in(&self, host: &HostId, look: &Look, sudo: bool) -> Place {
         let place = Place {
             root: look.facts.root.clone().into(),
             sudo,
@@ -88,69 +127,106 @@ impl SshHosts {
             gzip: look.facts.tools.contains("gzip"),
         };
         self.inner.pool.set_place(host, place.clone()).await;
-        Ok((look, place))
+        place
+    }
+
+    /// What a host tells, where it is to wait for a run, or has told already.
+    async fn look_and_attend(&self, at: &Target, run: &RunId) -> Result<Look, Unreached> {
+        let pool = &self.inner.pool;
+        if let Some(look) = pool.take_told(&at.host, run).await {
+            return Ok(look);
+        }
+        if let Some(former) = pool.take_attendance(&at.host).await {
+            former.leave().await;
+        }
+        let (look, attendance) = self.attend(at, run).await?;
+        if let Some(attendance) = attendance {
+            pool.keep_attendance(&at.host, attendance).await;
+        }
+        Ok(look)
     }
 }
 
-/// Why a look told nothing.
-enum Unseen {
-    /// The connection or the answer was cut off; it may go better in a moment.
-    Lost(String),
-    /// What answered will answer the same again.
-    Odd(String),
+/// Why a host told nothing.
+pub(crate) enum Unreached {
+    /// There is no session.
+    Session(ssh::ConnectError),
+    /// There is one, and no answer.
+    Answer(Unseen),
 }
 
-impl Unseen {
-    fn act(self) -> ActError {
+impl From<ssh::ConnectError> for Unreached {
+    fn from(error: ssh::ConnectError) -> Self {
+        Self::Session(error)
+    }
+}
+
+impl From<Unseen> for Unreached {
+    fn from(unseen: Unseen) -> Self {
+        Self::Answer(unseen)
+    }
+}
+
+impl Unreached {
+    fn login(self) -> Login {
         match self {
-            Self::Lost(message) => ActError { class: FailureClass::Transient, message },
-            Self::Odd(message) => ActError::definite(message),
+            Self::Session(error) if error.is_transient() => Login::Unreachable(chain(&error)),
+            Self::Session(error) => Login::Refused(chain(&error)),
+            Self::Answer(Unseen::Lost(why)) => Login::Unreachable(why),
+            Self::Answer(Unseen::Odd(why)) => Login::Refused(why),
+        }
+    }
+
+    pub(crate) fn act(self) -> ActError {
+        match self {
+            Self::Session(error) => remote::no_session(&error),
+            Self::Answer(unseen) => unseen.act(),
         }
     }
 }
 
+/// The command that finds `host.sh` and has it answer.
+fn probe_command(verb: &str, wanted: Digest) -> Command {
+    let script = [remote::SAY_MARK, program::PROBE_SH].concat();
+    Command::new("sh").arg("-c").arg(script).arg("probe").arg(wanted.to_string()).arg(verb)
+}
+
+fn as_root(sudo: bool, command: Command) -> Command {
+    if sudo { command.sudo() } else { command }
+}
+
 async fn ask(session: &ssh::Session, query: &HostQuery, sudo: bool) -> Result<Look, Unseen> {
-    let wanted = query.program.unwrap_or_else(program::digest);
-    let mut command = Command::new("sh").arg("-s").arg("--").arg(wanted.to_string());
+    let mut command = probe_command("look", query.program.unwrap_or_else(program::digest));
     for run in &query.runs {
         command = command.arg("run").arg(run.as_str());
     }
     for service in &query.services {
         command = command.arg("service").arg(service.as_str());
     }
-    if sudo {
-        command = command.sudo();
-    }
     let limits = Limits { time: Some(LOOK), ..Limits::default() };
-    let output = session
-        .run(&command, [remote::SAY_MARK, program::PROBE_SH].concat().as_bytes(), limits)
-        .await
-        .map_err(|error: RunError| Unseen::Lost(chain(&error)))?;
+    let output = session.run(&as_root(sudo, command), b"", limits).await.map_err(|error| Unseen::lost(&error))?;
     let answer = String::from_utf8_lossy(&output.stdout);
     let look = remote::after_mark(&answer).ok_or_else(|| facts::FactsError::noise(&answer)).and_then(facts::read);
-    look.map_err(|error| match error {
-        facts::FactsError::CutOff => Unseen::Lost(error.to_string()),
-        facts::FactsError::Noise(_) if answer.is_empty() => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            Unseen::Odd(format!("it cannot run `sh`: {}", said.lines().next().unwrap_or("it said nothing")))
-        }
-        other => Unseen::Odd(other.to_string()),
-    })
+    look.map_err(|error| Unseen::unread(error, &answer, &output.stderr))
 }
 
 #[async_trait]
 impl HostLook for SshHosts {
     async fn look(&self, at: &Target, query: &HostQuery) -> Login {
-        let session = match self.inner.pool.session(at).await {
-            Ok(session) => session,
-            Err(error) if error.is_transient() => return Login::Unreachable(chain(&error)),
-            Err(error) => return Login::Refused(chain(&error)),
+        let look = match &query.attends {
+            Some(run) => self.look_and_attend(at, run).await,
+            None => match self.inner.pool.session(at).await {
+                Ok(session) => {
+                    self.probe(&session, &at.host, query).await.map(|(look, _)| look).map_err(Unreached::from)
+                }
+                Err(error) => Err(error.into()),
+            },
         };
-        match self.probe(&session, &at.host, query).await {
-            Ok((look, _)) => Login::In(Box::new(look.facts)),
-            Err(Unseen::Lost(why)) => Login::Unreachable(why),
-            Err(Unseen::Odd(why)) => Login::Refused(why),
-        }
+        look.map_or_else(Unreached::login, |look| Login::In(Box::new(look.facts)))
+    }
+
+    fn let_go(&self, host: &HostId) {
+        self.inner.pool.let_go(host);
     }
 
     async fn taken(&self, at: &Target) -> Result<(), LookError> {
@@ -161,34 +237,21 @@ impl HostLook for SshHosts {
     }
 
     async fn follow(&self, at: &Target, run: &RunId, into: &mut Follower) -> Result<(), LookError> {
-        let remote = self.remote(at).await.map_err(|error| remote::unseen(&error))?;
-        let command = remote
-            .marked_verb("follow")
-            .arg(run.as_str())
-            .arg(into.offset(Stream::Stdout).to_string())
-            .arg(into.offset(Stream::Stderr).to_string());
-        let exec = remote.session.exec(&command).await.map_err(|error| remote::unseen(&error))?;
-        // Held open: the host stops following when it closes.
-        let _stdin = exec.stdin;
-        let (mut stdout, mut stderr) = (exec.stdout, exec.stderr);
-        let (mut out_mark, mut err_mark) = (AfterMark::default(), AfterMark::default());
-        let (mut out_open, mut err_open) = (true, true);
-        while out_open || err_open {
-            let (stream, chunk) = tokio::select! {
-                chunk = stdout.chunk(), if out_open => (Stream::Stdout, chunk),
-                chunk = stderr.chunk(), if err_open => (Stream::Stderr, chunk),
-            };
-            match chunk.map_err(|error| remote::unseen(&error))? {
-                Some(bytes) => {
-                    let mark = if stream == Stream::Stdout { &mut out_mark } else { &mut err_mark };
-                    into.write(stream, &mark.pass(&bytes))
-                        .map_err(|error| LookError(format!("cannot write the spool: {error}")))?;
+        let pool = &self.inner.pool;
+        let is_new = into.offset(Stream::Stdout) == 0 && into.offset(Stream::Stderr) == 0;
+        let attendance = match pool.take_attendance(&at.host).await {
+            Some(attendance) if attendance.is_of(run) && attendance.gives_what_follows(is_new) => attendance,
+            other => {
+                if let Some(other) = other {
+                    other.leave().await;
                 }
-                None if stream == Stream::Stdout => out_open = false,
-                None => err_open = false,
+                let (_, attendance) = self.attend(at, run).await.map_err(|error| remote::unseen(&error.act()))?;
+                attendance.ok_or_else(|| LookError("its host.sh is gone".to_owned()))?
             }
+        };
+        if let Some(look) = attendance.follow(into).await? {
+            pool.keep_told(&at.host, run, look).await;
         }
-        exec.exit.wait().await.map_err(|error| remote::unseen(&error))?;
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 //! Reading order: `onhost/host/` and docs/host-protocol.md are the far side; [`SshHosts`] is the near one; [`ssh`] is how they
 //! talk; [`bundle`] is what is delivered.
 
+mod attendance;
 pub mod bundle;
 mod delivery;
 mod facts;

@@ -2,7 +2,7 @@
 //!
 //! It lies in the cache, 0600, from before the run begins until it ends, so that a resumed run sends what it began with.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read as _, Write};
 
 use airlift_core::id::{Digest, RunId};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -13,10 +13,10 @@ use sha2::{Digest as _, Sha256};
 use crate::ssh;
 
 /// What a run takes with it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Payload {
     /// The script.
-    pub script: Utf8PathBuf,
+    pub script: Script,
     /// The folder whose content goes with it.
     pub files: Option<Utf8PathBuf>,
     /// Its arguments.
@@ -27,6 +27,34 @@ pub struct Payload {
     pub timeout_s: u64,
     /// The user to run it as.
     pub as_user: Option<String>,
+}
+
+/// What runs.
+#[derive(Debug)]
+pub enum Script {
+    /// A file.
+    File(Utf8PathBuf),
+    /// A command: several words as they are, or one line for the host's shell.
+    Command(Vec<String>),
+}
+
+impl Script {
+    fn text(&self) -> Result<Vec<u8>, PayloadError> {
+        let mut text = b"#!/bin/sh\n".to_vec();
+        match self {
+            Self::File(path) => return Ok(fs::read(path)?),
+            Self::Command(words) => match &words[..] {
+                [line] => text.extend_from_slice(line.as_bytes()),
+                [program, args @ ..] => {
+                    let command = ssh::Command::new(program.as_str()).args(args.iter().map(String::as_str));
+                    text.extend(command.render()?);
+                }
+                [] => {}
+            },
+        }
+        text.push(b'\n');
+        Ok(text)
+    }
 }
 
 /// A payload as it lies in the cache.
@@ -70,6 +98,57 @@ pub fn path(cache: &Utf8Path, run: &RunId) -> Utf8PathBuf {
     cache.join("payloads").join(format!("{run}.tar"))
 }
 
+/// The largest payload that travels with the start of its run, in bytes. Compressing less than this costs a host more than
+/// the bytes do.
+const INLINE: u64 = 64 << 10;
+
+/// The largest script that a host reads line by line. It does so byte by byte: beyond this a process is cheaper.
+const LINES: u64 = 2 << 10;
+
+/// A payload as the request to launch its run carries it.
+#[derive(Debug)]
+pub(crate) struct Inline {
+    /// What the host knows the form by.
+    pub(crate) form: &'static str,
+    /// The payload in that form.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Reads a payload that is small enough to travel with the start.
+pub(crate) fn inline(path: &Utf8Path) -> io::Result<Option<Inline>> {
+    if fs::metadata(path)?.len() > INLINE {
+        return Ok(None);
+    }
+    let tar = fs::read(path)?;
+    Ok(Some(match lines(&tar)? {
+        Some(bytes) => Inline { form: "lines", bytes },
+        None => Inline { form: "plain", bytes: tar },
+    }))
+}
+
+/// A payload as lines (`NAME COUNT` and so many lines for each file, then `end`), where it is short text and no files.
+fn lines(tar: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    for entry in tar::Archive::new(tar).entries()? {
+        let mut entry = entry?;
+        let name = entry.path()?.to_string_lossy().into_owned();
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content)?;
+        if matches!((name.as_str(), &content[..]), ("env", b"") | ("argv", b"set --\n")) {
+            continue;
+        }
+        let whole_lines = content.last().is_none_or(|last| *last == b'\n') && !content.contains(&0);
+        if name.starts_with("files") || !whole_lines || bytes.len() as u64 + content.len() as u64 > LINES {
+            return Ok(None);
+        }
+        let count = content.iter().filter(|byte| **byte == b'\n').count();
+        bytes.extend_from_slice(format!("{name} {count}\n").as_bytes());
+        bytes.extend_from_slice(&content);
+    }
+    bytes.extend_from_slice(b"end\n");
+    Ok(Some(bytes))
+}
+
 /// Packs a payload into the cache.
 pub fn pack(payload: &Payload, cache: &Utf8Path, run: &RunId) -> Result<Packed, PayloadError> {
     let path = path(cache, run);
@@ -85,7 +164,7 @@ pub fn measure(payload: &Payload) -> Result<Packed, PayloadError> {
 
 fn write(payload: &Payload, out: impl Write) -> Result<Packed, PayloadError> {
     let mut tar = tar::Builder::new(Hashing { out, hash: Sha256::new() });
-    append(&mut tar, "script", 0o700, &fs::read(&payload.script)?)?;
+    append(&mut tar, "script", 0o700, &payload.script.text()?)?;
     append(&mut tar, "argv", 0o600, &argv(&payload.args)?)?;
     append(&mut tar, "env", 0o600, &env(&payload.env)?)?;
     append(&mut tar, "timeout", 0o600, format!("{}\n", payload.timeout_s).as_bytes())?;
@@ -173,7 +252,7 @@ fn append_folder(
             let mut header = header(tar::EntryType::Regular, meta.permissions().mode());
             header.set_size(meta.len());
             let file = fs::File::open(&path)?;
-            tar.append_data(&mut header, &name, io::Read::take(file, meta.len()))?;
+            tar.append_data(&mut header, &name, file.take(meta.len()))?;
             *files += 1;
         } else if kind.is_symlink() {
             let target = Utf8PathBuf::try_from(fs::read_link(&path)?)

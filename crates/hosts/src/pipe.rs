@@ -115,10 +115,13 @@ pub(crate) async fn limited<T>(
 ) -> Result<T, ActError> {
     match tokio::time::timeout(Duration::from_secs(seconds), work).await {
         Ok(result) => result,
-        Err(_) => Err(ActError::transient(format!(
-            "{what} took longer than {seconds} s; raise run.upload_timeout, or send less"
-        ))),
+        Err(_) => Err(ActError::transient(too_long(seconds, what))),
     }
+}
+
+/// Says that something was given up.
+pub(crate) fn too_long(seconds: u64, what: &str) -> String {
+    format!("{what} took longer than {seconds} s; raise run.upload_timeout, or send less")
 }
 
 #[cfg(test)]

@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use airlift_core::id::HostId;
+use airlift_core::id::{HostId, RunId};
 use airlift_engine::port::{Target, Trust};
 use camino::Utf8PathBuf;
 use tokio::sync::Mutex;
 
+use crate::attendance::Attendance;
 use crate::bundle::Compression;
+use crate::facts::Look;
 use crate::ssh::{self, Auth, ConnectError, Hop, Options, PublicKey, Session};
 use crate::ways::Ways;
 
@@ -63,17 +66,23 @@ impl Place {
 struct Line {
     session: Option<(Target, Session)>,
     place: Option<Place>,
+    /// The host waits to be told about a run.
+    attendance: Option<Attendance>,
+    /// What it told unasked: good for one look.
+    told: Option<(RunId, Look)>,
 }
 
 /// The connections.
 pub(crate) struct Pool {
     logins: Logins,
     lines: std::sync::Mutex<HashMap<HostId, Arc<Mutex<Line>>>>,
+    /// Sessions stay when nothing is left to do on their hosts.
+    keeps: AtomicBool,
 }
 
 impl Pool {
     pub(crate) fn new(logins: Logins) -> Self {
-        Self { logins, lines: std::sync::Mutex::default() }
+        Self { logins, lines: std::sync::Mutex::default(), keeps: AtomicBool::new(true) }
     }
 
     pub(crate) fn sudo_allowed(&self) -> bool {
@@ -91,6 +100,7 @@ impl Pool {
             return Ok(session.clone());
         }
         line.session = None;
+        line.attendance = None;
         let (hop, via) = self.route(at).map_err(|error| *error)?;
         let session = ssh::connect(&hop, &via).await?;
         line.session = Some((at.clone(), session.clone()));
@@ -103,6 +113,35 @@ impl Pool {
 
     pub(crate) async fn set_place(&self, host: &HostId, place: Place) {
         self.line(host).lock().await.place = Some(place);
+    }
+
+    /// Whether sessions stay when nothing is left to do on their hosts.
+    pub(crate) fn keep_sessions(&self, keeps: bool) {
+        self.keeps.store(keeps, Ordering::Relaxed);
+    }
+
+    /// Nothing is left to do on a host.
+    pub(crate) fn let_go(&self, host: &HostId) {
+        if !self.keeps.load(Ordering::Relaxed) {
+            self.lines.lock().expect("no holder of this lock panics").remove(host);
+        }
+    }
+
+    pub(crate) async fn keep_attendance(&self, host: &HostId, attendance: Attendance) {
+        self.line(host).lock().await.attendance = Some(attendance);
+    }
+
+    pub(crate) async fn take_attendance(&self, host: &HostId) -> Option<Attendance> {
+        self.line(host).lock().await.attendance.take()
+    }
+
+    /// Keeps what a host told of itself and a run at the end of an answer to something else, for whoever looks next.
+    pub(crate) async fn keep_told(&self, host: &HostId, run: &RunId, look: Look) {
+        self.line(host).lock().await.told = Some((run.clone(), look));
+    }
+
+    pub(crate) async fn take_told(&self, host: &HostId, run: &RunId) -> Option<Look> {
+        self.line(host).lock().await.told.take_if(|(of, _)| of == run).map(|(_, look)| look)
     }
 
     fn line(&self, host: &HostId) -> Arc<Mutex<Line>> {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 
+use crate::facts::FactsError;
 use crate::pool::Place;
 use crate::program;
 use crate::ssh::{Command, ConnectError, ExecError, ExitStatus, Limits, Output, RunError, Session};
@@ -100,8 +101,9 @@ impl Remote {
     }
 }
 
-/// What stands before output that is told from what some logins print before every command.
-const MARK: &str = "\0airlift\n";
+/// What stands before output that is told from what some logins print before every command, and between a run's standard output and
+/// what is told of its end.
+pub(crate) const MARK: &str = "\0airlift\n";
 
 /// The line of a shell's that prints it.
 pub(crate) const SAY_MARK: &str = "printf '\\000airlift\\n'\n";
@@ -135,7 +137,7 @@ impl AfterMark {
 }
 
 /// Reads a stream to its end; keeps its beginning.
-async fn collect(stream: &mut crate::ssh::Incoming) -> Result<Vec<u8>, ExecError> {
+pub(crate) async fn collect(stream: &mut crate::ssh::Incoming) -> Result<Vec<u8>, ExecError> {
     const KEPT: usize = 1 << 20;
     let mut kept = Vec::new();
     while let Some(chunk) = stream.chunk().await? {
@@ -146,7 +148,7 @@ async fn collect(stream: &mut crate::ssh::Incoming) -> Result<Vec<u8>, ExecError
 }
 
 /// The answer of a command that went well; else what its failure means.
-fn answer(output: Output) -> Result<String, ActError> {
+pub(crate) fn answer(output: Output) -> Result<String, ActError> {
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     match output.status {
         ExitStatus::Code(0) => Ok(text(output.stdout)),
@@ -189,6 +191,39 @@ pub(crate) fn lost(error: &RunError) -> ActError {
         _ => FailureClass::Unknown,
     };
     ActError { class, message: chain(error) }
+}
+
+/// Why a look told nothing.
+pub(crate) enum Unseen {
+    /// The connection or the answer was cut off; it may go better in a moment.
+    Lost(String),
+    /// What answered will answer the same again.
+    Odd(String),
+}
+
+impl Unseen {
+    pub(crate) fn lost(error: &RunError) -> Self {
+        Self::Lost(chain(error))
+    }
+
+    /// An answer that cannot be read.
+    pub(crate) fn unread(error: FactsError, answer: &str, stderr: &[u8]) -> Self {
+        match error {
+            FactsError::CutOff => Self::Lost(error.to_string()),
+            FactsError::Noise(_) if answer.is_empty() => {
+                let said = String::from_utf8_lossy(stderr);
+                Self::Odd(format!("it cannot run `sh`: {}", said.lines().next().unwrap_or("it said nothing")))
+            }
+            other => Self::Odd(other.to_string()),
+        }
+    }
+
+    pub(crate) fn act(self) -> ActError {
+        match self {
+            Self::Lost(message) => ActError { class: FailureClass::Transient, message },
+            Self::Odd(message) => ActError::definite(message),
+        }
+    }
 }
 
 /// A session that could not be had: the action did not begin.

@@ -3,6 +3,8 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[path = "host_sh/attending.rs"]
+mod attending;
 #[path = "host_sh/bundle.rs"]
 mod bundle;
 #[path = "host_sh/claimed.rs"]
@@ -40,7 +42,8 @@ fn every_shell_that_a_host_may_have_is_present_here() {
 fn the_scripts_pass_shellcheck() {
     let folder = tempfile::tempdir().unwrap();
     let program = String::from_utf8(HOST_SH.to_vec()).unwrap().replace("disable=SC2034,SC2154,SC2164", "");
-    for (name, text) in [("host.sh", program.as_bytes()), ("probe.sh", PROBE_SH), ("install.sh", INSTALL_SH.as_bytes())]
+    for (name, text) in
+        [("host.sh", program.as_bytes()), ("probe.sh", PROBE_SH.as_bytes()), ("install.sh", INSTALL_SH.as_bytes())]
     {
         fs::write(folder.path().join(name), text).unwrap();
     }

@@ -46,6 +46,7 @@ pub(crate) async fn dispatch(command: Command, settings: Settings, hooks: &Hooks
         Command::Up(args) => up::run(args, settings, hooks).await,
         Command::Status(args) => status::run(args, settings, hooks).await,
         Command::Run(args) => run::run(args, settings, hooks).await,
+        Command::Exec(args) => run::exec(args, settings, hooks).await,
         Command::Runs(args) => runs::run(&args, settings, hooks).await,
         Command::Logs(args) => logs::run(args, settings, hooks).await,
         Command::Attach(args) => resume::attach(args, settings, hooks).await,

@@ -1,16 +1,19 @@
-//! `airlift run`: a script, with its files, on every selected host.
+//! `airlift run` and `exec`: scripts with their files, or a command, on every selected host.
 
-use airlift_core::id::RunId;
+use std::collections::BTreeSet;
+
+use airlift_core::decide::Verdict;
+use airlift_core::id::{HostId, RunId};
 use airlift_core::op::{self, Operation};
-use airlift_hosts::payload::{self, Payload};
-use camino::{Utf8Path, Utf8PathBuf};
+use airlift_hosts::payload::{self, Payload, Script};
+use camino::Utf8Path;
 
 use super::change::{Wanted, carry_out};
 use super::fleet::{Access, Fleet};
 use super::random_id;
 use super::select::select;
 use crate::Hooks;
-use crate::cli::{Acting, Run, Select};
+use crate::cli::{Acting, Exec, Run, Running};
 use crate::error::{Error, chain};
 use crate::exit::Exit;
 use crate::settings::Settings;
@@ -18,47 +21,126 @@ use crate::settings::Settings;
 /// The folder whose files go with every script.
 const FILES: &str = "files";
 
-impl Run {
-    /// A run of `script` on all hosts, without arguments.
-    pub(crate) fn of(script: Utf8PathBuf, acting: Acting) -> Self {
+/// One thing to run, as `run`, `exec` and `up --run` have it.
+pub(crate) struct Job {
+    /// What people call it.
+    pub name: String,
+    pub script: Script,
+    pub args: Vec<String>,
+    /// Whether the folder of files goes with it.
+    pub files: bool,
+    pub upload_timeout: Option<String>,
+    pub running: Running,
+}
+
+impl Job {
+    /// A script without arguments on all hosts.
+    pub(crate) fn of(script: &Utf8Path, acting: Acting) -> Self {
         Self {
-            script,
+            name: script.file_name().unwrap_or("script").to_owned(),
+            script: Script::File(script.to_owned()),
             args: Vec::new(),
-            env: Vec::new(),
-            as_user: None,
-            no_files: false,
-            timeout: None,
+            files: true,
             upload_timeout: None,
-            detach: false,
-            select: Select::default(),
-            acting,
+            running: Running { acting, ..Running::default() },
         }
     }
 }
 
 pub(crate) async fn run(args: Run, settings: Settings, hooks: &Hooks) -> Result<Exit, Error> {
-    readable(&args.script)?;
-    let access = Access::of(&args.acting, &settings);
-    let mut fleet = Fleet::open(settings, hooks, access)?;
-    fleet.set_concurrency(args.acting.concurrency);
-    on(&mut fleet, args).await
+    args.scripts.iter().try_for_each(|script| readable(script))?;
+    if args.scripts.len() > 1 && args.running.detach {
+        return Err(Error::usage("several scripts cannot be left alone: each begins where the one before succeeded")
+            .help("leave out --detach, or run them one by one"));
+    }
+    let mut fleet = open(&args.running, settings, hooks)?;
+    fleet.hosts.keep_sessions(args.keep);
+    let mut hosts = select(&args.running.select, &fleet.named(), fleet.log.as_ref()).await?;
+    let all = hosts.len() as u64;
+    let mut failed = 0;
+    for script in &args.scripts {
+        let job = Job {
+            args: args.args.clone(),
+            files: !args.no_files,
+            upload_timeout: args.upload_timeout.clone(),
+            running: args.running.clone(),
+            ..Job::of(script, Acting::default())
+        };
+        let (run, exit) = on_hosts(&mut fleet, job, hosts.clone()).await?;
+        if args.scripts.len() == 1 || !matches!(exit, Exit::Success | Exit::SomeHostsFailed | Exit::AllHostsFailed) {
+            return Ok(exit);
+        }
+        if !fleet.is_dry() {
+            hosts = succeeded_in(&fleet, &run).await?;
+        }
+        failed = all - hosts.len() as u64;
+        if hosts.is_empty() {
+            break;
+        }
+    }
+    Ok(Exit::of_hosts(failed, all))
 }
 
-/// Runs on an open fleet.
-pub(crate) async fn on(fleet: &mut Fleet, args: Run) -> Result<Exit, Error> {
-    let hosts = select(&args.select, &fleet.named(), fleet.log.as_ref()).await?;
+pub(crate) async fn exec(args: Exec, settings: Settings, hooks: &Hooks) -> Result<Exit, Error> {
+    let mut fleet = open(&args.running, settings, hooks)?;
+    fleet.hosts.keep_sessions(false);
+    let hosts = select(&args.running.select, &fleet.named(), fleet.log.as_ref()).await?;
+    let job = Job {
+        name: called(&args.command),
+        script: Script::Command(args.command),
+        args: Vec::new(),
+        files: false,
+        upload_timeout: None,
+        running: args.running,
+    };
+    Ok(on_hosts(&mut fleet, job, hosts).await?.1)
+}
+
+fn open(running: &Running, settings: Settings, hooks: &Hooks) -> Result<Fleet, Error> {
+    let access = Access::of(&running.acting, &settings);
+    let mut fleet = Fleet::open(settings, hooks, access)?;
+    fleet.set_concurrency(running.acting.concurrency);
+    Ok(fleet)
+}
+
+/// The program's name alone: what else stands in a command may be secret.
+fn called(command: &[String]) -> String {
+    let first = command.first().and_then(|word| word.split_whitespace().next()).unwrap_or_default();
+    let name = Utf8Path::new(first).file_name().unwrap_or_default();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
+    if !name.is_empty() && name.chars().all(is_plain) { name.to_owned() } else { "command".to_owned() }
+}
+
+/// The hosts on which a run succeeded.
+async fn succeeded_in(fleet: &Fleet, run: &RunId) -> Result<BTreeSet<HostId>, Error> {
+    let rows = fleet.log.run(run).await?.map(|row| row.hosts).unwrap_or_default();
+    Ok(rows
+        .into_iter()
+        .filter(|row| row.verdict.as_ref().is_some_and(Verdict::is_success))
+        .map(|row| row.host)
+        .collect())
+}
+
+/// Runs on all hosts of an open fleet.
+pub(crate) async fn on(fleet: &mut Fleet, job: Job) -> Result<Exit, Error> {
+    let hosts = select(&job.running.select, &fleet.named(), fleet.log.as_ref()).await?;
+    Ok(on_hosts(fleet, job, hosts).await?.1)
+}
+
+async fn on_hosts(fleet: &mut Fleet, job: Job, hosts: BTreeSet<HostId>) -> Result<(RunId, Exit), Error> {
     let run: RunId = random_id("r-")?.parse().map_err(|error| Error::failed(format!("{error}")))?;
+    let Job { name, script, args, files, upload_timeout, running } = job;
     let defaults = &fleet.config.run;
-    let timeout = duration(args.timeout.as_deref(), "--timeout", defaults.timeout)?;
-    let upload = duration(args.upload_timeout.as_deref(), "--upload-timeout", defaults.upload_timeout)?;
+    let timeout = duration(running.timeout.as_deref(), "--timeout", defaults.timeout)?;
+    let upload = duration(upload_timeout.as_deref(), "--upload-timeout", defaults.upload_timeout)?;
     let folder = fleet.settings.project.join(FILES);
     let payload = Payload {
-        script: args.script.clone(),
-        files: (!args.no_files && folder.is_dir()).then_some(folder),
-        args: args.args.clone(),
-        env: variables(&args.env)?,
+        script,
+        files: (files && folder.is_dir()).then_some(folder),
+        args,
+        env: variables(&running.env)?,
         timeout_s: timeout,
-        as_user: args.as_user.clone(),
+        as_user: running.as_user.clone(),
     };
     fleet.lock_run(&run)?;
     let (cache, id, dry) = (fleet.cache.clone(), run.clone(), fleet.is_dry());
@@ -72,16 +154,16 @@ pub(crate) async fn on(fleet: &mut Fleet, args: Run) -> Result<Exit, Error> {
         run: run.clone(),
         desired: fleet.desired_without_bundle(),
         hosts,
-        script: args.script.file_name().unwrap_or("script").to_owned(),
+        script: name,
         files: packed.files,
         payload: packed.digest,
-        as_user: args.as_user,
+        as_user: running.as_user,
         timeout_s: timeout,
         upload_timeout_s: upload,
     });
     let mut wanted = Wanted::new(operation);
-    wanted.detach = args.detach;
-    carry_out(fleet, wanted, &args.acting).await
+    wanted.detach = running.detach;
+    Ok((run, carry_out(fleet, wanted, &running.acting).await?))
 }
 
 fn no_script(script: &Utf8Path, error: &std::io::Error) -> Error {

@@ -8,7 +8,7 @@ use super::change::{Wanted, carry_out};
 use super::fleet::{Access, Fleet};
 use super::{plan, run};
 use crate::Hooks;
-use crate::cli::{self, Up};
+use crate::cli::Up;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::settings::Settings;
@@ -31,8 +31,7 @@ pub(crate) async fn run(args: Up, settings: Settings, hooks: &Hooks) -> Result<E
     let exit = carry_out(&mut fleet, wanted, &args.acting).await?;
     match script {
         Some(script) if exit == Exit::Success && !fleet.is_dry() => {
-            let args = cli::Run::of(script.to_owned(), args.acting);
-            run::on(&mut fleet, args).await
+            run::on(&mut fleet, run::Job::of(script, args.acting)).await
         }
         _ => Ok(exit),
     }

@@ -80,6 +80,46 @@ fn some_failures_end_with_3_and_failed_of_runs_again_only_where_it_failed() {
 }
 
 #[test]
+fn a_command_is_a_run_whose_words_arrive_as_they_are_and_a_single_one_is_a_line_for_the_shell() {
+    let world = World::new(2, "");
+    world.sandbox.write("files/data.txt", "not sent\n");
+    let words = ["exec", "--json", "--env", "A=it's me", "--", "printf", "<%s>", "a  b", "$HOME", "it's"];
+    let ran = world.sandbox.run(&words);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    let run = end_of(&ran)["run"].as_str().unwrap().to_owned();
+    for number in 1..=2 {
+        world.assert_whole(number, &run);
+        assert_eq!(world.spooled(number, &run, "stdout"), b"<a  b><$HOME><it's>");
+    }
+    let line = "echo \"$A\" | tr a-z A-Z; ls \"${DEPLOY_FILES_DIR-nowhere}\" >&2; exit 4";
+    let ran = world.sandbox.run(&["exec", "--json", "--host", "h2", "--env", "A=hello", "--", line]);
+    assert_eq!(ran.code, Some(4), "{}{}", ran.stdout, ran.stderr);
+    let end = end_of(&ran);
+    assert_eq!(world.spooled(2, end["run"].as_str().unwrap(), "stdout"), b"HELLO\n");
+    assert_eq!(host_of(&end, "h2")["exit_code"], 4);
+    let runs = world.sandbox.ok(&["runs", "--json"]).json();
+    assert_eq!(runs[0]["script"], "echo");
+}
+
+#[test]
+fn several_scripts_are_runs_of_their_own_each_where_the_one_before_succeeded() {
+    let world = World::new(3, "");
+    let first = world.script("echo first >>\"$HOME/ran\"; [ \"$AIRLIFT_HOST\" != h2 ]");
+    let second = world.sandbox.write("second.sh", "echo \"second $1\" >>\"$HOME/ran\"; [ \"$AIRLIFT_HOST\" != h3 ]\n");
+    for keep in [&[][..], &["--keep"]] {
+        let words = [&["run"][..], keep, &[text(&first), text(&second), "--", "word"]].concat();
+        let ran = world.sandbox.run(&words);
+        assert_eq!(ran.code, Some(3), "{}{}", ran.stdout, ran.stderr);
+    }
+    let ran = |number: usize| crate::world::lines(world.machine(number).home().join("ran"));
+    let both = ["first", "second word", "first", "second word"];
+    assert_eq!([ran(1), ran(2), ran(3)], [both.to_vec(), vec!["first"; 2], both.to_vec()]);
+    assert_eq!(world.sandbox.ok(&["runs", "--json"]).json().len(), 4);
+    let refused = world.sandbox.run(&["run", "--detach", text(&first), text(&second)]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+}
+
+#[test]
 fn all_failures_end_with_4_and_the_summary_names_each_exit_code() {
     let world = World::new(2, "");
     let script = world.script("echo about to fail >&2\nexit 9");
@@ -110,6 +150,7 @@ fn files_that_take_too_long_to_send_are_given_up_and_the_limit_is_named() {
     let path = path_without(folder.path(), &["tar"]);
     program(&path, "tar", "#!/bin/sh\ncase \"$*\" in */runs/.in-*) sleep 8 ;; esac\nexec /bin/tar \"$@\"\n");
     let world = World::with(1, "", |_, setup| setup.set_env("PATH", path.to_str().unwrap()));
+    world.sandbox.write("files/large", &"x".repeat(100_000));
     let script = world.script("echo never >>\"$HOME/starts\"");
     let ran = world.sandbox.run(&["run", "--json", "--upload-timeout", "1s", text(&script)]);
     assert_eq!(ran.code, Some(4), "{}{}", ran.stdout, ran.stderr);

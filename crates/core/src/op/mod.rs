@@ -58,6 +58,8 @@ pub struct HostQuery {
     pub runs: BTreeSet<RunId>,
     /// The services to tell about.
     pub services: BTreeSet<String>,
+    /// The run that this operation means to launch or follow on the host next.
+    pub attends: Option<RunId>,
     /// Nothing on the host matters to this operation, only that its instance ends: it need not be logged in to.
     pub instance_only: bool,
 }

@@ -44,7 +44,12 @@ pub struct Run {
 
 impl Run {
     pub(super) fn query(&self) -> HostQuery {
-        HostQuery { program: Some(self.desired.program), runs: [self.run.clone()].into(), ..HostQuery::default() }
+        HostQuery {
+            program: Some(self.desired.program),
+            runs: [self.run.clone()].into(),
+            attends: Some(self.run.clone()),
+            ..HostQuery::default()
+        }
     }
 
     pub(super) fn host_next(&self, host: &HostId, seen: &HostSeen, history: &History, now: Moment) -> Next<Verdict> {
@@ -86,23 +91,32 @@ impl Run {
             RunSeen::Staged { .. } | RunSeen::Running { .. } if history.cancelled => {
                 history.take(CancelRun { host: host.clone(), run: self.run.clone() }, now)
             }
-            RunSeen::Absent => history.take(
-                StageRun {
-                    host: host.clone(),
-                    run: self.run.clone(),
-                    script: self.script.clone(),
-                    files: self.files,
-                    upload_timeout_s: self.upload_timeout_s,
-                },
-                now,
-            ),
-            RunSeen::Staged { .. } => {
-                history.take(StartRun { host: host.clone(), run: self.run.clone(), script: self.script.clone() }, now)
-            }
+            RunSeen::Absent => match (history.take(self.stage(host), now), history.take(self.start(host), now)) {
+                (Next::Do(mut actions), Next::Do(start)) => {
+                    actions.extend(start);
+                    Next::Do(actions)
+                }
+                (Next::Do(_), next) | (next, _) => next,
+            },
+            RunSeen::Staged { .. } => history.take(self.start(host), now),
             RunSeen::Running { .. } => self.follow("the script to end", now),
             RunSeen::Exited { end, .. } if seen.has_spooled(&self.run, end) => Next::Done(self.verdict(end)),
             RunSeen::Exited { .. } => self.follow("the rest of the output", now),
         }
+    }
+
+    fn stage(&self, host: &HostId) -> StageRun {
+        StageRun {
+            host: host.clone(),
+            run: self.run.clone(),
+            script: self.script.clone(),
+            files: self.files,
+            upload_timeout_s: self.upload_timeout_s,
+        }
+    }
+
+    fn start(&self, host: &HostId) -> StartRun {
+        StartRun { host: host.clone(), run: self.run.clone(), script: self.script.clone() }
     }
 
     fn follow(&self, reason: &str, now: Moment) -> Next<Verdict> {

@@ -1,14 +1,14 @@
 //! Recording an intent, acting on it with a permit, recording the outcome. The only place that mints permits.
 
 use airlift_core::action::{Action, HostAction, InstanceAction, Kind, Outcome, RunAction};
-use airlift_core::event::{Event, Subject};
+use airlift_core::event::{Event, Record, Subject};
 use airlift_core::history::{Act, History, Turn};
 use airlift_core::id::{HostId, Token};
 use airlift_core::seen::Pins;
 
 use super::{Driver, Halt};
 use crate::permit::Permit;
-use crate::port::{ActError, Ports, Target};
+use crate::port::{ActError, Launched, Ports, Target};
 
 /// An action whose intent is in the log, synced: it may be carried out.
 pub(super) struct Intended {
@@ -21,33 +21,54 @@ impl Driver {
     /// Records the intent of `action`, or takes up the recorded one whose outcome is not known: the same attempt is then
     /// sent again, under its own token.
     pub(super) async fn intend(&self, action: Action, history: &mut History) -> Result<Intended, Halt> {
-        let (kind, host) = (action.kind(), action.host().clone());
-        if let Some(act) = history.unknown(kind, &host).cloned() {
-            history.sends_again(act.intent);
-            return Ok(self.intended(act));
+        let host = action.host().clone();
+        self.intend_all(&host, vec![action], history)
+            .await?
+            .pop()
+            .ok_or_else(|| Halt::Task("an intent was recorded and is gone".to_owned()))
+    }
+
+    /// The same for several actions on one host, recorded together.
+    pub(super) async fn intend_all(
+        &self,
+        host: &HostId,
+        actions: Vec<Action>,
+        history: &mut History,
+    ) -> Result<Vec<Intended>, Halt> {
+        let (mut intended, mut events) = (Vec::with_capacity(actions.len()), Vec::with_capacity(actions.len()));
+        for action in actions {
+            let kind = action.kind();
+            if let Some(act) = history.unknown(kind, host).cloned() {
+                history.sends_again(act.intent);
+                intended.push(self.intended(act));
+                continue;
+            }
+            self.within_envelope(kind, host, history)?;
+            let Turn::Go { attempt } = history.turn(&action, self.engine.clock.now()) else {
+                return Err(Halt::Task(format!("{} was decided out of turn", action.step().plan_line())));
+            };
+            let token = Token::derive(&self.id, host.as_str(), kind.name(), attempt);
+            events.push(Event::Intended { action: action.clone(), attempt, token: token.clone() });
+            // The key of the launch batch is accepted from before the machine exists.
+            if kind == Kind::LaunchInstance
+                && let Some(batch) = self.engine.ports.compute.batch_key(&token)
+            {
+                let pins = Pins { batch: Some(batch), own: None };
+                self.set_pins(host, pins.clone());
+                events.push(Event::Pinned { pins });
+            }
+            intended.push(Intended { intent: 0, action, token });
         }
-        self.within_envelope(kind, &host, history)?;
-        let now = self.engine.clock.now();
-        let Turn::Go { attempt } = history.turn(&action, now) else {
-            return Err(Halt::Task(format!("{} was decided out of turn", action.step().plan_line())));
-        };
-        let token = Token::derive(&self.id, host.as_str(), kind.name(), attempt);
-        let mut events = vec![Event::Intended { action: action.clone(), attempt, token: token.clone() }];
-        // The key of the launch batch is accepted from before the machine exists.
-        if kind == Kind::LaunchInstance
-            && let Some(batch) = self.engine.ports.compute.batch_key(&token)
-        {
-            let pins = Pins { batch: Some(batch), own: None };
-            self.set_pins(&host, pins.clone());
-            events.push(Event::Pinned { pins });
+        if events.is_empty() {
+            return Ok(intended);
         }
-        let records = self.record(Subject::Host(host), events).await?;
-        let now = self.engine.clock.now();
-        for record in &records {
-            history.apply(record, now);
+        let records = self.record_in(host, events, history).await?;
+        let recorded = records.iter().filter(|record| matches!(record.event, Event::Intended { .. }));
+        let new = intended.iter_mut().filter(|intended| intended.intent == 0);
+        for (intended, record) in new.zip(recorded) {
+            intended.intent = record.seq;
         }
-        let intent = records.first().map_or(0, |record| record.seq);
-        Ok(Intended { intent, action, token })
+        Ok(intended)
     }
 
     /// A recorded act as the intent that it is.
@@ -75,6 +96,19 @@ impl Driver {
         }
     }
 
+    /// Sends a run's script and starts it, as two recorded intents in one step.
+    pub(super) async fn launch(&self, at: Option<&Target>, stage: &Intended, start: &Intended) -> Launched {
+        let none = || Launched::neither(ActError::transient(format!("{} has no address", stage.action.host())));
+        match (&stage.action, &start.action, at) {
+            (Action::Run(RunAction::Stage(staging)), Action::Run(RunAction::Start(starting)), Some(at)) => {
+                let staging = Permit::mint(staging.clone(), stage.token.clone());
+                let starting = Permit::mint(starting.clone(), start.token.clone());
+                self.engine.ports.runs.launch(at, staging, starting).await
+            }
+            _ => none(),
+        }
+    }
+
     /// Records what came of it, with the host keys that are accepted from now on where that changed.
     pub(super) async fn conclude(
         &self,
@@ -83,35 +117,40 @@ impl Driver {
         history: &mut History,
     ) -> Result<(), Halt> {
         let host = intended.action.host();
-        let mut events = Vec::with_capacity(2);
-        match result {
-            Ok(outcome) => {
-                let pins = self.pins_after(&intended.action, &outcome);
-                events.push(Event::Succeeded { intent: intended.intent, outcome });
-                if let Some(pins) = pins {
-                    events.push(Event::Pinned { pins });
-                }
-            }
-            Err(error) => {
-                events.push(Event::Failed { intent: intended.intent, failure: error.into() });
-            }
-        }
+        let pins = result.as_ref().ok().and_then(|outcome| self.pins_after(&intended.action, outcome));
+        let mut events = vec![came_of(intended, result)];
+        events.extend(pins.clone().map(|pins| Event::Pinned { pins }));
         if let Action::Instance(InstanceAction::Launch(_)) = &intended.action {
             self.forget_bootstraps(host)?;
         }
-        let pinned = events.iter().find_map(|event| match event {
-            Event::Pinned { pins } => Some(pins.clone()),
-            _ => None,
-        });
-        let records = self.record(Subject::Host(host.clone()), events).await?;
-        if let Some(pins) = pinned {
+        self.record_in(host, events, history).await?;
+        if let Some(pins) = pins {
             self.set_pins(host, pins);
         }
+        Ok(())
+    }
+
+    /// Records what came of a launch.
+    pub(super) async fn conclude_launch(
+        &self,
+        stage: &Intended,
+        start: &Intended,
+        launched: Launched,
+        history: &mut History,
+    ) -> Result<(), Halt> {
+        let events = vec![came_of(stage, launched.staged), came_of(start, launched.started)];
+        self.record_in(stage.action.host(), events, history).await?;
+        Ok(())
+    }
+
+    /// Records what concerns a host, in the log and in the host's own history.
+    async fn record_in(&self, host: &HostId, events: Vec<Event>, history: &mut History) -> Result<Vec<Record>, Halt> {
+        let records = self.record(Subject::Host(host.clone()), events).await?;
         let now = self.engine.clock.now();
         for record in &records {
             history.apply(record, now);
         }
-        Ok(())
+        Ok(records)
     }
 
     /// A new machine bootstraps anew: what an earlier one of the same subject printed is not its output.
@@ -150,6 +189,13 @@ impl Driver {
         } else {
             format!("{host} needs {} more than the {most} times that the plan allows", kind.name())
         }))
+    }
+}
+
+fn came_of(intended: &Intended, result: Result<Outcome, ActError>) -> Event {
+    match result {
+        Ok(outcome) => Event::Succeeded { intent: intended.intent, outcome },
+        Err(error) => Event::Failed { intent: intended.intent, failure: error.into() },
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use airlift_core::action::Outcome;
+use airlift_core::action::{Action, Kind, Outcome};
 use airlift_core::change::HostPast;
 use airlift_core::decide::{Next, On, Verdict, Wait};
 use airlift_core::event::{Event, Phase, Subject};
@@ -138,25 +138,40 @@ impl HostTask {
             let next = self.driver.operation.host_next(&self.host, &seen, &self.history, now);
             self.close_found(&next, &seen).await?;
             match next {
-                Next::Do(actions) => {
-                    for action in actions {
-                        let intended = self.driver.intend(action, &mut self.history).await?;
-                        let result = {
-                            let _turn = self.driver.gate.acquire().await;
-                            let at = target(&self.driver.engine, &self.host, &seen).ok().flatten();
-                            self.driver.carry_out(&intended, at.as_ref()).await
-                        };
-                        self.driver.conclude(&intended, result, &mut self.history).await?;
-                    }
-                }
+                Next::Do(actions) => self.act(actions, &seen).await?,
                 Next::Wait(wait) => self.wait(wait, &seen).await?,
                 Next::Done(verdict) => {
                     if let Some(verdict) = self.settle(verdict, &seen).await? {
+                        self.driver.engine.ports.look.let_go(&self.host);
                         return Ok((self.host, verdict));
                     }
                 }
             }
         }
+    }
+
+    async fn act(&mut self, actions: Vec<Action>, seen: &HostSeen) -> Result<(), Halt> {
+        let driver = self.driver.clone();
+        let at = target(&driver.engine, &self.host, seen).ok().flatten();
+        let intended = driver.intend_all(&self.host, actions, &mut self.history).await?;
+        if let [stage, start] = &intended[..]
+            && stage.action.kind() == Kind::StageRun
+            && start.action.kind() == Kind::StartRun
+        {
+            let launched = {
+                let _turn = driver.gate.acquire().await;
+                driver.launch(at.as_ref(), stage, start).await
+            };
+            return driver.conclude_launch(stage, start, launched, &mut self.history).await;
+        }
+        for intended in &intended {
+            let result = {
+                let _turn = driver.gate.acquire().await;
+                driver.carry_out(intended, at.as_ref()).await
+            };
+            driver.conclude(intended, result, &mut self.history).await?;
+        }
+        Ok(())
     }
 
     async fn look(&mut self) -> Result<HostSeen, Halt> {
@@ -196,7 +211,7 @@ impl HostTask {
             return Ok(());
         }
         let wanted = match next {
-            Next::Do(actions) => actions.iter().map(airlift_core::action::Action::kind).collect(),
+            Next::Do(actions) => actions.iter().map(Action::kind).collect(),
             Next::Wait(Wait { on: On::Time, .. }) => return Ok(()),
             Next::Wait(_) | Next::Done(_) => Vec::new(),
         };

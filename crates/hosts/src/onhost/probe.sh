@@ -1,11 +1,13 @@
 # shellcheck shell=sh
-# probe.sh: the first look at a host, piped to `sh -s -- HASH [run ID]… [service NAME]…` (as root or through sudo where that is had).
-# It writes nothing. It is the one place that knows where airlift's root is. Where host.sh HASH is installed, that answers; else
+# probe.sh: the first look at a host, passed as one argument: `sh -c TEXT probe HASH look|attend …` (as root or through sudo where
+# that is had). It writes nothing. It is the one place that knows where airlift's root is. Where host.sh HASH is installed, that takes the verb; else
 # this prints what can be known without it, in the same format ("look" in docs/host-protocol.md).
 set -u
 wanted=$1
 shift
-uid=$(id -u)
+while read -r key _ uid _; do # the effective one; `id` would be a process
+    [ "$key" != Uid: ] || break
+done </proc/self/status
 if [ -n "${AIRLIFT_ROOT:-}" ]; then root=$AIRLIFT_ROOT; elif [ "$uid" = 0 ]; then root=/opt/airlift; else root=$HOME/.airlift; fi
 
 AIRLIFT_PROBED="home ${HOME:-/}"
@@ -16,7 +18,7 @@ sudo $sudo"
 fi
 if [ -e "$root/bin/$wanted/host.sh" ]; then
     export AIRLIFT_PROBED
-    exec sh "$root/bin/$wanted/host.sh" look "$@"
+    exec sh "$root/bin/$wanted/host.sh" "$@"
 fi
 
 printf 'airlift-host 1\nprogram none\nroot %s\nuid %s\n%s\n' "$root" "$uid" "$AIRLIFT_PROBED"

@@ -145,6 +145,24 @@ impl Incoming {
         }
     }
 
+    /// The next line, without its end; nothing where there is none of at most `limit` bytes. What follows it stays.
+    pub async fn line(&mut self, limit: usize) -> Result<Option<String>, ExecError> {
+        let mut line = Vec::new();
+        while let Some(mut chunk) = self.chunk().await? {
+            if let Some(at) = chunk.iter().position(|byte| *byte == b'\n') {
+                line.extend_from_slice(&chunk.split_to(at));
+                chunk.advance(1);
+                self.rest = chunk;
+                return Ok(Some(String::from_utf8_lossy(&line).into_owned()));
+            }
+            line.extend_from_slice(&chunk);
+            if line.len() > limit {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
     fn end(&self) -> Result<(), ExecError> {
         if self.shared.complete.is_cancelled() { Ok(()) } else { Err(self.shared.interrupted()) }
     }

@@ -20,7 +20,7 @@ use super::claimed::Kept;
 
 pub(crate) use airlift_hosts::program::INSTALL_SH;
 pub(crate) const HOST_SH: &[u8] = airlift_hosts::program::HOST_SH.as_bytes();
-pub(crate) const PROBE_SH: &[u8] = airlift_hosts::program::PROBE_SH.as_bytes();
+pub(crate) use airlift_hosts::program::PROBE_SH;
 
 /// With a blank, so that a forgotten quote shows.
 pub(crate) const ROOT: &str = "the root";
@@ -280,9 +280,15 @@ impl Host {
 
     pub(crate) fn probe(&self, arguments: &[&str]) -> Outcome {
         let hash = sha256(HOST_SH);
-        let mut all = vec!["-s", "--", hash.as_str()];
+        let mut all = vec!["-c", PROBE_SH, "probe", hash.as_str(), "look"];
         all.extend(arguments);
-        finish(self.sh(&all), PROBE_SH)
+        finish(self.sh(&all), b"")
+    }
+
+    /// One command for all of a run.
+    pub(crate) fn attend(&self, run: &str, requests: &[u8]) -> Outcome {
+        let hash = sha256(HOST_SH);
+        finish(self.sh(&["-c", PROBE_SH, "probe", hash.as_str(), "attend", run]), requests)
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {

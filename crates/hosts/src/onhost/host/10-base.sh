@@ -114,7 +114,12 @@ point() { # LINK TARGET: in one step where mv can (coreutils, busybox since 1.31
 
 current() { # sets release: the current one, or none
     release=none
-    if [ -L "$root/current" ]; then release=$(readlink "$root/current"); fi
+    [ -L "$root/current" ] || return 0
+    for kept in "$root"/releases/*; do # without a process, as a rule
+        # shellcheck disable=SC3013 # every shell that this runs in has it
+        if [ "$kept" -ef "$root/current" ]; then release=${kept##*/} && return; fi
+    done
+    release=$(readlink "$root/current")
     release=${release##*/}
 }
 

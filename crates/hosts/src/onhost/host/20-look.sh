@@ -5,14 +5,26 @@ size() { if [ -e "$1" ]; then printf '%d' "$(wc -c <"$1")"; else printf 0; fi; }
 
 sizes() { wc -c "$1/stdout" "$1/stderr" | { read -r out _ && read -r err _ && printf 'stdout=%s stderr=%s' "$out" "$err"; }; } # RUN-FOLDER
 
-measure() { # FILE -> BYTES:SHA256, of the same bytes even when a stray process still writes
-    bytes=$(size "$1")
-    [ -e "$1" ] || set -- /dev/null
-    sum=$(head -c "$bytes" "$1" | sha256sum)
-    printf '%s:%s' "$bytes" "${sum%% *}"
+nothing=0:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+
+measure() { # FILE: sets measured to BYTES:SHA256, of the same bytes even when a stray process still writes
+    measured=$nothing
+    [ -s "$1" ] || return 0
+    exec 5<"$1"
+    sum=$(sha256sum <&5)
+    while read -r key bytes; do # how far it was read
+        [ "$key" != pos: ] || break
+    done </proc/self/fdinfo/5
+    exec 5<&-
+    measured=$bytes:${sum%% *}
 }
 
-output() { printf 'stdout=%s stderr=%s' "$(measure "$1/stdout")" "$(measure "$1/stderr")"; } # RUN-FOLDER
+output() { # RUN-FOLDER: sets output
+    measure "$1/stdout"
+    output="stdout=$measured"
+    measure "$1/stderr"
+    output="$output stderr=$measured"
+}
 
 state() { # RUN -> STATE…
     dir=$root/runs/$1
@@ -20,15 +32,16 @@ state() { # RUN -> STATE…
     first_line "$dir/token" && token=$line
     if [ ! -e "$dir/started" ]; then
         printf 'staged token=%s' "$token"
-    elif [ ! -e "$dir/exit" ] && held "$dir/lock"; then
+    elif [ ! -s "$dir/exit" ] && held "$dir/lock"; then
         printf 'running token=%s ' "$token" && sizes "$dir"
-    elif [ -e "$dir/exit" ]; then
+    elif [ -s "$dir/exit" ]; then
         first_line "$dir/exit"
         printf 'exited token=%s %s' "$token" "$line"
     else
         first_line "$dir/started"
         if [ "$line" = "$boot" ]; then why=killed; else why=reboot; fi
-        printf 'lost token=%s why=%s %s' "$token" "$why" "$(output "$dir")"
+        output "$dir"
+        printf 'lost token=%s why=%s %s' "$token" "$why" "$output"
     fi
 }
 
@@ -40,16 +53,22 @@ bootstraps() { # does the current release have a bootstrap?
     return 1
 }
 
-look() { # [run ID]… [service NAME]…
+introduce() { # the facts that cost no process
     printf 'airlift-host 1\nprogram %s\nroot %s\nuid %s\n' "$program" "$root" "$uid"
     [ -z "${AIRLIFT_PROBED:-}" ] || printf '%s\n' "$AIRLIFT_PROBED"
     printf 'boot %s\n' "$boot"
     for tool in sha256sum tar flock setsid zstd gzip systemctl sudo su; do
         ! command -v "$tool" >/dev/null || printf 'tool %s\n' "$tool"
     done
-    free_kib && printf 'free %s\n' "$free"
     identity
     [ "$fleet" = none ] || printf 'fleet %s\nhost %s\n' "$fleet" "$host"
+}
+
+tell_run() { printf 'run %s ' "$1" && state "$1" && echo; } # RUN
+
+look() { # [run ID]… [service NAME]…
+    introduce
+    free_kib && printf 'free %s\n' "$free"
     first_line "$root/watcher" && watcher=$line
     if held "$root/take.lock"; then take=busy; else take=idle; fi
     printf 'watcher %s\ntake %s\n' "${watcher:-none}" "$take"
@@ -75,7 +94,7 @@ look() { # [run ID]… [service NAME]…
     fi
     while [ $# -gt 1 ]; do
         case $1 in
-        run) run_named "$2" && printf 'run %s ' "$2" && state "$2" && echo ;;
+        run) run_named "$2" && tell_run "$2" ;;
         service)
             word=$(systemctl is-active "$2" 2>/dev/null) || :
             printf 'service %s %s\n' "$2" "${word:-none}"

@@ -56,21 +56,6 @@ have() { # < DIGESTS
     xargs -r touch <".have.$$" # so that a sweep leaves them until the bundle that names them is here
 }
 
-is_form() { # FORM
-    case $1 in
-    plain) ;;
-    gzip | zstd) need "$1" ;;
-    *) fail 64 "a stream is plain, gzip or zstd, not '$1'" ;;
-    esac
-}
-
-unpack() { # FORM FOLDER [OPTION-OF-TAR] < STREAM
-    case $1 in
-    plain) tar -x ${3:+"$3"} -o -m -C "$2" -f - ;;
-    *) "$1" -dc | tar -x ${3:+"$3"} -o -m -C "$2" -f - ;;
-    esac 2>/dev/null
-}
-
 receive() { # TOKEN plain|gzip|zstd < TAR
     is_name token "$1"
     claimed

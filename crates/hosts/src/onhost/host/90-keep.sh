@@ -14,7 +14,7 @@ tidy() { # take.lock is held. What is large goes by rename first: a name never s
     # shellcheck disable=SC2012 # digests, by time
     stay=" $release $(ls -t "$root/manifests" | head -n "$spec_keep_releases" | tr '\n' ' ')"
     for dir in "$root"/runs/*; do
-        if [ -e "$dir/exit" ] || [ ! -e "$dir/started" ]; then
+        if [ -s "$dir/exit" ] || [ ! -e "$dir/started" ]; then
             continue
         elif held "$dir/lock"; then
             stay="$stay $(sed -n 2p "$dir/started") "
@@ -66,7 +66,7 @@ uninstall() { # FLEET
     cd /
     rm -f "$root"/inbox/*.bundle
     for dir in "$root"/runs/*; do
-        if [ -d "$dir" ] && [ ! -e "$dir/exit" ]; then end_run "${dir##*/}" & fi
+        if [ -d "$dir" ] && [ ! -s "$dir/exit" ]; then end_run "${dir##*/}" & fi
     done
     wait
     guard "$root/take.lock"

@@ -23,10 +23,7 @@
     hostkey:[123]) hostkey "$@" ;;
     sweep:0) sweep ;;
     uninstall:1) uninstall "$@" ;;
-    take_all:0) detached && take_all ;; # this one is for `take` alone, and the next three for `start`
-    supervise:1) detached && supervise "$@" ;;
-    watchdog:2) watchdog "$@" ;;
-    launch:1) launch "$@" ;;
+    take_all:0) detached && take_all ;; # this one is for `take` alone
     *) fail 64 "there is no '$verb' with $# arguments; see docs/host-protocol.md" ;;
     esac
     exit

@@ -29,6 +29,68 @@ start() { # RUN TOKEN
     printf 'started %s\n' "$1"
 }
 
+launch_run() { # RUN TOKEN none|lines|plain|gzip|zstd BYTES < PAYLOAD: stages and starts at one stroke
+    is_name token "$2"
+    is_number 'number of bytes' "$4"
+    claimed
+    need tar sha256sum flock setsid
+    dir=$root/runs/$1
+    if [ ! -d "$dir" ] && [ "$3" != none ]; then
+        umask 077
+        incoming=$root/runs/.in-$2-$$
+        mkdir "$incoming"
+        trap '[ ! -d "$incoming" ] || rm -rf "$incoming"' EXIT
+        unpack_payload "$3" "$4" || short_of_space "the script did not arrive whole; send it again" 23
+        admissible "$incoming"
+        : >"$incoming/stdout"
+        : >"$incoming/stderr"
+        printf '%s\n' "$2" >"$incoming/token"
+        give_away "$incoming"
+        current
+        # It becomes the run with `started` in it and its lock taken: no look can find it otherwise.
+        printf '%s\n%s\n' "$boot" "$release" >"$incoming/started"
+        exec 9>>"$incoming/lock"
+        flock 9
+        become "$incoming" "$1"
+        if [ ! -d "$incoming" ]; then
+            persist "$dir/started" "$dir" "$root/runs"
+            detach supervise "$1"
+            exec 9>&-
+            printf 'started %s\n' "$1"
+            return
+        fi
+        exec 9>&-
+    fi
+    start "$1" "$2"
+}
+
+unpack_payload() { # FORM BYTES: into incoming
+    if [ "$1" = lines ]; then
+        read_lines
+    else
+        is_form "$1"
+        head -c "$2" | unpack "$1" "$incoming" -p || return 1
+        chmod go= "$incoming" "$incoming"/*
+        chmod u+rx "$incoming/script"
+    fi
+}
+
+read_lines() { # < `NAME COUNT` and so many lines, for each file, then `end`: no process where a script comes alone
+    while read -r name count; do
+        case $name in
+        end) return ;;
+        script | argv | env | timeout | as) is_number 'number of lines' "$count" ;;
+        *) fail 64 "a payload in lines has no '$name'" ;;
+        esac
+        while [ "$count" -gt 0 ]; do
+            IFS= read -r line || return 1
+            printf '%s\n' "$line"
+            count=$((count - 1))
+        done >"$incoming/$name"
+    done
+    return 1
+}
+
 # The only parent of the script, in a session of its own, holding the run's lock on 9 until it is gone.
 supervise() { # RUN
     dir=$root/runs/$1
@@ -36,19 +98,21 @@ supervise() { # RUN
     first_line "$dir/timeout"
     watchdog=
     if [ "${line:-0}" -gt 0 ]; then
-        setsid sh "$self" watchdog "$1" "$line" 9>&- &
+        watch_over "$1" "$line" 9>&- &
         watchdog=$!
     fi
     # A status of 128+N is either a signal or an exit status. Who waits for the script says on its stderr which it was: setsid
     # always (and returns N), a shell except for INT and PIPE (bash: and TERM), which then pass for exit statuses.
-    wait='-f -w'
-    # shellcheck disable=SC2086 # two words
-    setsid $wait true 2>/dev/null || wait=
-    exec 2>"$dir/.signal"
     status=0
-    # shellcheck disable=SC2086 # two words or none
-    setsid $wait sh "$self" launch "$1" 9>&- || status=$?
-    exec 2>/dev/null
+    said=$(exec 9>&- && exec setsid -f -w sh "$self" launch "$1" 2>&1) || status=$?
+    if [ $status != 0 ] && [ ! -e "$dir/group" ]; then # this setsid cannot wait: the script has not been there yet
+        status=0
+        exec 2>"$dir/.signal"
+        setsid sh "$self" launch "$1" 9>&- || status=$?
+        exec 2>/dev/null
+        first_line "$dir/.signal" && said=$line
+        rm -f "$dir/.signal"
+    fi
     if [ "$watchdog" ]; then
         kill -KILL "$watchdog" || : # first, so that it has no more children; then its sleep
         kill_group KILL "$watchdog" || :
@@ -57,7 +121,7 @@ supervise() { # RUN
         ended=timeout
     elif [ -e "$dir/cancel" ]; then
         ended=cancelled
-    elif [ -s "$dir/.signal" ]; then
+    elif [ "$said" ]; then
         ended=signal:$((status & 127))
     else
         ended=code:$status
@@ -72,10 +136,15 @@ supervise() { # RUN
         done
         kill_group KILL "$group" || :
     fi
-    rm -rf "$dir/files" "$dir/argv" "$dir/env" # what was handed over for this run may be secret
-    put "$dir/exit" "exit=$ended $(output "$dir")"
-    persist "$dir/stdout" "$dir/stderr" "$dir/exit" "$dir"
-    rm -f "$dir/.signal" "$dir/.timeout"
+    for left in files argv env; do # what was handed over for this run may be secret
+        [ ! -e "$dir/$left" ] || rm -rf "$dir/files" "$dir/argv" "$dir/env"
+    done
+    output "$dir"
+    printf 'exit=%s %s\n' "$ended" "$output" >"$dir/exit"
+    exec 9>&-
+    # A loss of power in the next seconds is told as one during the run. Of a bootstrap, which is never repeated, it is not.
+    case $1 in boot-*) persist "$dir/stdout" "$dir/stderr" "$dir/exit" "$dir" ;; esac
+    [ ! -e "$dir/.timeout" ] || rm -f "$dir/.timeout"
 }
 
 # Becomes the script: its process id is that of the session and process group that setsid made.
@@ -83,12 +152,13 @@ launch() { # RUN
     dir=$root/runs/$1
     exec </dev/null >>"$dir/stdout" 2>>"$dir/stderr"
     umask 077
-    put "$dir/group" "$$ $(birth $$)"
+    birth $$
+    printf '%s %s\n' $$ "$birth" >"$dir/group"
     # after `group`, as they are made before `group` is read: one of the two sides sees the other
     if [ -e "$dir/cancel" ] || [ -e "$dir/.timeout" ]; then exit 0; fi
     umask 022
     identity
-    current
+    { read -r _ && read -r release; } <"$dir/started"
     export AIRLIFT_FLEET="$fleet" AIRLIFT_HOST="$host" AIRLIFT_RUN="$1" AIRLIFT_ROOT="$root"
     unset AIRLIFT_RELEASE AIRLIFT_SECRETS_DIR DEPLOY_FILES_DIR
     first_line "$dir/as" && as=$line
@@ -97,7 +167,7 @@ launch() { # RUN
     if [ "$release" = none ]; then cd "$dir"; else cd "$root/releases/$release" && export AIRLIFT_RELEASE="$release"; fi
     set --
     # shellcheck disable=SC1090,SC1091 # comes with the run: `set -- 'word' …`
-    . "$dir/argv"
+    if [ -e "$dir/argv" ]; then . "$dir/argv"; fi
     interpreter_of "$dir/script"
     set -- "$dir/script" "$@"
     [ -z "$option" ] || set -- "$option" "$@"
@@ -125,13 +195,18 @@ launch() { # RUN
     exec "$@"
 }
 
-watchdog() { # RUN SECONDS. When the supervisor is gone the group's number may be somebody else's.
+watch_over() { # RUN SECONDS, in a subshell. Where flock can wait for so long, it ends with the supervisor.
+    if flock -s -w "$2" 6 6<"$dir/lock"; then return; fi 2>/dev/null
+    if flock -s -w 1 6 6<"$dir/token"; then time_is_up "$1"; else exec setsid sh "$self" watchdog "$1" "$2"; fi 2>/dev/null
+}
+
+watchdog() { # RUN SECONDS
+    sleep "$2"
+    time_is_up "$1"
+}
+
+time_is_up() { # RUN. When the supervisor is gone the group's number may be somebody else's.
     dir=$root/runs/$1
-    if flock -s -w 1 "$dir/token" true 2>/dev/null; then # where flock can wait for so long, this ends with the supervisor
-        if flock -s -w "$2" "$dir/lock" true; then return; fi
-    else
-        sleep "$2"
-    fi
     held "$dir/lock" || return 0
     : >"$dir/.timeout"
     first_line "$dir/group" && group=${line%% *}

@@ -1,0 +1,254 @@
+//! A run attended over one channel: the host tells what is to be known before, is sent the script and starts it, passes on its
+//! output, and tells how it ended ("attend" in docs/host-protocol.md). A run of a script takes one command on the host.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use airlift_core::history::FailureClass;
+use airlift_core::id::RunId;
+use airlift_core::seen::RunSeen;
+use airlift_engine::port::{ActError, LookError};
+use airlift_engine::spool::{Follower, Stream};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::facts::{self, FactsError, Look};
+use crate::payload::Inline;
+use crate::remote::{self, AfterMark, MARK, Unseen, collect};
+use crate::ssh::{Command, Exec, Incoming, Output, RunError, Session};
+
+/// How long a look may take once a session is open.
+pub(crate) const LOOK: Duration = Duration::from_secs(20);
+
+/// The longest answer to the look: facts, and what a login prints before.
+const ANSWER: usize = 1 << 20;
+
+/// How long the host may take to let go of a channel that is not needed.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A channel on which a host waits to be told about one run.
+pub(crate) struct Attendance {
+    run: RunId,
+    exec: Exec,
+    /// What the host told first.
+    look: Look,
+    /// It passes on the output from the beginning.
+    follows: bool,
+}
+
+impl Attendance {
+    /// Has the host wait for what is to come, and takes in what it tells first. None is left where it has no `host.sh` yet.
+    pub(crate) async fn open(
+        session: &Session,
+        command: &Command,
+        run: &RunId,
+    ) -> Result<(Look, Option<Self>), Unseen> {
+        let opening = async {
+            let mut exec = session.exec(command).await.map_err(RunError::Exec)?;
+            let answer = told(&mut exec.stdout).await?;
+            Ok::<_, RunError>((exec, answer))
+        };
+        let target = session.target().to_string();
+        let (mut exec, answer) = match tokio::time::timeout(LOOK, opening).await {
+            Ok(opened) => opened.map_err(|error| Unseen::lost(&error))?,
+            Err(_) => return Err(Unseen::lost(&RunError::TooSlow { target, limit: LOOK })),
+        };
+        let read = remote::after_mark(&answer).ok_or_else(|| FactsError::noise(&answer)).and_then(facts::read);
+        let look = match read {
+            Ok(look) => look,
+            Err(error) => {
+                let said =
+                    if answer.is_empty() { collect(&mut exec.stderr).await.unwrap_or_default() } else { Vec::new() };
+                return Err(Unseen::unread(error, &answer, &said));
+            }
+        };
+        let waits = look.facts.program.is_some();
+        let attendance = Self { run: run.clone(), exec, look: look.clone(), follows: false };
+        Ok((look, waits.then_some(attendance)))
+    }
+
+    pub(crate) fn is_of(&self, run: &RunId) -> bool {
+        self.run == *run
+    }
+
+    /// Whether following it gives what a reader lacks: one that has nothing yet lacks everything.
+    pub(crate) fn gives_what_follows(&self, is_new: bool) -> bool {
+        is_new || !self.follows
+    }
+
+    /// What the host told before, with the run as it is since.
+    pub(crate) fn look_with(&self, state: RunSeen) -> Look {
+        let mut look = self.look.clone();
+        look.facts.runs.insert(self.run.clone(), state);
+        look
+    }
+
+    /// Sends the script, unless it is there, and has it started; the host goes on to pass on what it prints. The host decides by
+    /// the token whether this is the first time.
+    pub(crate) async fn launch(&mut self, payload: Option<&Inline>) -> Result<(), ActError> {
+        let (form, bytes) = payload.map_or(("none", &[][..]), |payload| (payload.form, &payload.bytes[..]));
+        let mut request = format!("launch {} {form} {}\n", self.run, bytes.len()).into_bytes();
+        request.extend_from_slice(bytes);
+        // A host that does not read has something to say.
+        let _ = self.exec.stdin.write_all(&request).await;
+        let answer = self.exec.stdout.line(ANSWER).await.map_err(|error| remote::lost(&RunError::Exec(error)))?;
+        match answer.as_deref().and_then(|line| line.split_once(' ')) {
+            Some(("started" | "already", run)) if run == self.run.as_str() => {
+                self.follows = true;
+                Ok(())
+            }
+            _ => Err(self.complaint().await),
+        }
+    }
+
+    /// Why there was no answer.
+    async fn complaint(&mut self) -> ActError {
+        let ended = async {
+            let stderr = collect(&mut self.exec.stderr).await?;
+            Ok(Output { status: self.exec.exit.wait().await?, stdout: Vec::new(), stderr })
+        };
+        match ended.await {
+            Ok(output) => remote::answer(output).err().unwrap_or_else(|| ActError {
+                class: FailureClass::Unknown,
+                message: "the host's program ended without an answer".to_owned(),
+            }),
+            Err(error) => remote::lost(&RunError::Exec(error)),
+        }
+    }
+
+    /// Passes the run's output on until the run is over; gives what the host told then.
+    pub(crate) async fn follow(mut self, into: &mut Follower) -> Result<Option<Look>, LookError> {
+        if !self.follows {
+            let (out, err) = (into.offset(Stream::Stdout), into.offset(Stream::Stderr));
+            let request = format!("follow {out} {err}\n");
+            // How the connection fares shows in the output.
+            let _ = self.exec.stdin.write_all(request.as_bytes()).await;
+        }
+        let (stdout, stderr) = (&mut self.exec.stdout, &mut self.exec.stderr);
+        let (mut out_mark, mut err_mark) = (AfterMark::default(), AfterMark::default());
+        let (mut out_open, mut err_open) = (true, true);
+        let mut ending = Ending::default();
+        let spool = |error| LookError(format!("cannot write the spool: {error}"));
+        while out_open || err_open {
+            let (stream, chunk) = tokio::select! {
+                chunk = stdout.chunk(), if out_open => (Stream::Stdout, chunk),
+                chunk = stderr.chunk(), if err_open => (Stream::Stderr, chunk),
+            };
+            match (stream, chunk.map_err(|error| remote::unseen(&error))?) {
+                (Stream::Stdout, Some(bytes)) => {
+                    let bytes = out_mark.pass(&bytes);
+                    into.write(stream, &ending.pass(&bytes)).map_err(spool)?;
+                }
+                (Stream::Stderr, Some(bytes)) => into.write(stream, &err_mark.pass(&bytes)).map_err(spool)?,
+                (Stream::Stdout, None) => out_open = false,
+                (Stream::Stderr, None) => err_open = false,
+            }
+        }
+        self.exec.exit.wait().await.map_err(|error| remote::unseen(&error))?;
+        let (rest, told) = ending.end();
+        into.write(Stream::Stdout, &rest).map_err(spool)?;
+        let state = told
+            .as_deref()
+            .and_then(|line| line.strip_prefix("run ")?.split_once(' '))
+            .and_then(|(run, state)| if run == self.run.as_str() { facts::run_state(state) } else { None });
+        Ok(state.map(|state| self.look_with(state)))
+    }
+
+    /// Has the host stop waiting, so that the channel is free for something else.
+    pub(crate) async fn leave(self) {
+        let farewell = async {
+            let _ = self.exec.stdin.close().await;
+            let _ = self.exec.exit.wait().await;
+        };
+        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+    }
+}
+
+/// Reads up to the end of what a host tells of itself, or to the end of all.
+async fn told(stdout: &mut Incoming) -> Result<String, RunError> {
+    let mut answer = String::new();
+    let mut is_marked = false;
+    while let Some(line) = stdout.line(ANSWER).await.map_err(RunError::Exec)? {
+        answer.push_str(&line);
+        answer.push('\n');
+        is_marked |= answer.ends_with(MARK);
+        if (is_marked && line == "end") || answer.len() > ANSWER {
+            break;
+        }
+    }
+    Ok(answer)
+}
+
+/// The longest line that stands after the mark at the end.
+const LINE: usize = 512;
+
+/// Takes what the host tells at the end of a run's output, after the mark, off that output. What looks like it and is not at
+/// the end is output.
+#[derive(Default)]
+struct Ending {
+    /// The mark or its beginning, and what follows it.
+    held: Vec<u8>,
+}
+
+impl Ending {
+    fn pass<'c>(&mut self, chunk: &'c [u8]) -> Cow<'c, [u8]> {
+        if self.held.is_empty() && !chunk.contains(&MARK.as_bytes()[0]) {
+            return chunk.into();
+        }
+        self.held.extend_from_slice(chunk);
+        let end = self.held.len();
+        let may_be_the_end = |at: &usize| {
+            let tail = &self.held[*at..];
+            tail.starts_with(MARK.as_bytes()) || MARK.as_bytes().starts_with(tail)
+        };
+        let keep = (end.saturating_sub(MARK.len() + LINE)..end).find(may_be_the_end).unwrap_or(end);
+        let rest = self.held.split_off(keep);
+        std::mem::replace(&mut self.held, rest).into()
+    }
+
+    /// The output that was held, and the line that was told.
+    fn end(mut self) -> (Vec<u8>, Option<String>) {
+        let Some(at) = self.held.windows(MARK.len()).rposition(|window| window == MARK.as_bytes()) else {
+            return (self.held, None);
+        };
+        let line = String::from_utf8_lossy(&self.held[at + MARK.len()..]).trim_end().to_owned();
+        self.held.truncate(at);
+        (self.held, Some(line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parted(stream: &[u8], size: usize) -> (Vec<u8>, Option<String>) {
+        let mut ending = Ending::default();
+        let mut output: Vec<u8> = stream.chunks(size).flat_map(|chunk| ending.pass(chunk).into_owned()).collect();
+        let (rest, told) = ending.end();
+        output.extend(rest);
+        (output, told)
+    }
+
+    #[test]
+    fn what_is_told_at_the_end_is_no_output_wherever_the_chunks_end() {
+        let stream = b"out\0air\0airlift\nput\0airlift\nrun r-1 exited\n";
+        for size in 1..=stream.len() {
+            let (output, told) = parted(stream, size);
+            assert_eq!(output, b"out\0air\0airlift\nput", "in chunks of {size}");
+            assert_eq!(told.as_deref(), Some("run r-1 exited"));
+        }
+    }
+
+    #[test]
+    fn output_that_ends_like_the_mark_is_output() {
+        assert_eq!(parted(b"out\0airli", 4), (b"out\0airli".to_vec(), None));
+        let long = [b"\0airlift\n".as_slice(), &[b'x'; 4 * LINE]].concat();
+        assert_eq!(parted(&long, 100).0, long);
+    }
+
+    #[test]
+    fn output_is_held_back_only_as_long_as_it_may_be_the_end() {
+        let mut ending = Ending::default();
+        assert_eq!(&*ending.pass(b"one\0"), b"one");
+        assert_eq!(&*ending.pass(b"two"), b"\0two");
+    }
+}
