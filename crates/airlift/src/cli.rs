@@ -257,6 +257,14 @@ pub enum ImportFormat {
 #[derive(Debug, Args)]
 pub struct Check {}
 
+/// How the files of the bundle are read.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Reading {
+    /// Read every file of the bundle again, whatever is remembered of it.
+    #[arg(long)]
+    pub rehash: bool,
+}
+
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
@@ -266,6 +274,9 @@ pub struct PlanArgs {
     /// Write the plan to a file, for `up --plan`.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<Utf8PathBuf>,
+    /// How the bundle's files are read.
+    #[command(flatten)]
+    pub bundle: Reading,
 }
 
 /// Arguments of `up`.
@@ -277,6 +288,9 @@ pub struct Up {
     /// Then run this script on every host, as `run` does; its path is relative to where you are.
     #[arg(long, value_name = "SCRIPT", value_hint = ValueHint::FilePath)]
     pub run: Option<Utf8PathBuf>,
+    /// How the bundle's files are read.
+    #[command(flatten)]
+    pub bundle: Reading,
     /// What applies to every command that acts.
     #[command(flatten)]
     pub acting: Acting,
@@ -410,6 +424,9 @@ pub struct Push {
     /// Which hosts.
     #[command(flatten)]
     pub select: Select,
+    /// How the bundle's files are read.
+    #[command(flatten)]
+    pub bundle: Reading,
     /// What applies to every command that acts.
     #[command(flatten)]
     pub acting: Acting,
@@ -511,9 +528,9 @@ pub enum Bundle {
         /// The file to write.
         #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         output: Utf8PathBuf,
-        /// Read every file, whatever the cache says.
-        #[arg(long)]
-        rehash: bool,
+        /// How the bundle's files are read.
+        #[command(flatten)]
+        reading: Reading,
     },
     /// Show what the bundle would hold, or what a bundle file holds
     #[command(after_help = "Example:\n  airlift bundle show\n  airlift bundle show app.bundle")]

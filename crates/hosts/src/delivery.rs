@@ -55,7 +55,13 @@ impl SshHosts {
         if missing.is_empty() {
             return Ok(Outcome::Sent { bytes: 0, pieces });
         }
-        let compression = remote.place.compression();
+        let offered = remote.place.compression();
+        let (bundle, missing, compression) = tokio::task::spawn_blocking(move || {
+            let compression = offered.where_it_pays(&bundle, &missing);
+            (bundle, missing, compression)
+        })
+        .await
+        .map_err(|error| ActError::definite(error.to_string()))?;
         let mut progress = Progress::new(&self.inner().feed, &permit.action().host);
         let wanted = bundle.manifest().distinct().filter(|piece| missing.contains(&piece.digest));
         progress.expect(wanted.map(|piece| piece.len).sum());

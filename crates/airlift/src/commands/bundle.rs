@@ -15,7 +15,7 @@ use crate::settings::Settings;
 
 pub(crate) async fn run(args: Bundle, settings: Settings) -> Result<Exit, Error> {
     match args {
-        Bundle::Build { output, rehash } => build(&output, rehash, &settings).await,
+        Bundle::Build { output, reading } => build(&output, reading.rehash, &settings).await,
         Bundle::Show { file: Some(file) } => show_file(&file, &settings).await,
         Bundle::Show { file: None } => show_project(&settings).await,
     }
@@ -23,7 +23,8 @@ pub(crate) async fn run(args: Bundle, settings: Settings) -> Result<Exit, Error>
 
 async fn build(output: &Utf8Path, rehash: bool, settings: &Settings) -> Result<Exit, Error> {
     let project = Project::load(settings)?;
-    let plan = project.scan(settings, Memory::None, rehash).await?.ok_or_else(no_bundle)?;
+    let memory = project.cache(settings).join("scan");
+    let plan = project.scan(settings, Memory::Read(&memory), rehash).await?.ok_or_else(no_bundle)?;
     let release = plan.release();
     let temporary = output.with_extension("part");
     let sent = tokio::task::spawn_blocking({

@@ -81,7 +81,7 @@ impl Fleet {
             Some(wrap) => wrap(log),
             None => log,
         };
-        let cache = settings.cache_home.join("airlift").join(config.fleet.as_str());
+        let cache = project.cache(&settings);
         let (feed, reader) = Feed::new();
         let secret = secret(&state, access)?;
         let logins = project.logins(&state);
@@ -184,11 +184,12 @@ impl Fleet {
     }
 
     /// What the fleet should be, with the bundle as the project has it now. What acts finds the bundle in the cache.
-    pub(crate) async fn desired(&self) -> Result<Desired, Error> {
+    /// With `rehash` every file is read, whatever is remembered of it.
+    pub(crate) async fn desired(&self, rehash: bool) -> Result<Desired, Error> {
         for warning in self.project.warnings().iter().filter(|warning| warning.code == Code::SecretInBundle.as_str()) {
             warn(&warning.to_string());
         }
-        let release = self.project.release(&self.settings, &self.cache, !self.is_dry()).await?;
+        let release = self.project.release(&self.settings, &self.cache, !self.is_dry(), rehash).await?;
         Ok(Desired { release, secrets: self.read_secrets()?, ..self.desired_without_bundle() })
     }
 

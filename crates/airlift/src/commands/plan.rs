@@ -32,7 +32,7 @@ pub(crate) async fn run(args: PlanArgs, settings: Settings, hooks: &Hooks) -> Re
     // A saved plan names the secrets by a digest under the fleet's own secret, which is then to be kept.
     let access = if args.output.is_some() { Access::Act } else { Access::Plan };
     let fleet = Fleet::open(settings, hooks, access)?;
-    let desired = fleet.desired().await?;
+    let desired = fleet.desired(args.bundle.rehash).await?;
     let plan = fleet.engine().plan(&Operation::Up(op::Up { desired: desired.clone() })).await?;
     show_plan(&fleet, &plan)?;
     let changes = !plan.is_empty();

@@ -117,6 +117,11 @@ impl Project {
         Err(Error::usage(format!("your OpenSSH config cannot be followed: {}", faults.join("; "))).help(help))
     }
 
+    /// Where bundles, payloads and what is remembered of the project's files are kept.
+    pub(crate) fn cache(&self, settings: &Settings) -> Utf8PathBuf {
+        settings.cache_home.join("airlift").join(self.config.fleet.as_str())
+    }
+
     /// The hosts that the config names.
     pub(crate) fn hosts(&self) -> BTreeMap<HostId, HostDesired> {
         match &self.config.provider {
@@ -262,13 +267,14 @@ impl Project {
         settings: &Settings,
         cache: &Utf8Path,
         built: bool,
+        rehash: bool,
     ) -> Result<Option<ReleaseDesired>, Error> {
         let memory = cache.join("scan");
         let memory = if built { Memory::Kept(&memory) } else { Memory::Read(&memory) };
         if built {
             private_dir(cache)?;
         }
-        let Some(plan) = self.scan(settings, memory, false).await? else { return Ok(None) };
+        let Some(plan) = self.scan(settings, memory, rehash).await? else { return Ok(None) };
         let release = plan.release();
         let path = bundle_path(cache, &release);
         if built && !path.exists() {

@@ -17,7 +17,7 @@ pub(crate) async fn run(args: Push, settings: Settings, hooks: &Hooks) -> Result
     fleet.set_concurrency(args.acting.concurrency);
     let hosts = select(&args.select, &fleet.named(), fleet.log.as_ref()).await?;
     fleet.lock_hosts(&hosts)?;
-    let desired = fleet.desired().await?;
+    let desired = fleet.desired(args.bundle.rehash).await?;
     let wanted = Wanted::new(Operation::Push(op::Push { desired, hosts }));
     carry_out(&mut fleet, wanted, &args.acting).await
 }

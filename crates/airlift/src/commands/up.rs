@@ -20,7 +20,7 @@ pub(crate) async fn run(args: Up, settings: Settings, hooks: &Hooks) -> Result<E
     fleet.lock_shape()?;
     // What would stop the script is found before anything is launched.
     let script = args.run.as_deref().map(|script| run::readable(script).map(|()| script)).transpose()?;
-    let desired = fleet.desired().await?;
+    let desired = fleet.desired(args.bundle.rehash).await?;
     let envelope = match &args.plan {
         None => None,
         Some(path) => Some(saved(path, &desired)?),

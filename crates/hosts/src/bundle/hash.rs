@@ -10,6 +10,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::SystemTime;
 
@@ -24,6 +25,8 @@ use super::scan::{self, FileKey};
 
 /// What one read brings: large enough that calls cost nothing, small enough to stay in a processor's cache.
 const BUFFER: usize = 256 * 1024;
+/// How many reads of a large file may wait for its own digest.
+const PARTS_AHEAD: usize = 2;
 /// More readers than this only make a disk seek.
 const MOST_THREADS: usize = 4;
 
@@ -217,29 +220,34 @@ impl Job<'_> {
         Ok(Hashed { digests, pieces: vec![piece], read, contents: Some(contents) })
     }
 
+    /// The file's own digest is computed on a second thread, beside the cuts and the digests of the pieces: one large file
+    /// must not keep the other processors waiting.
     fn read_large(&self, index: usize, buffer: &mut [u8]) -> Result<Hashed, Problem> {
-        let (mut whole, mut piece, mut cutter) = (Sha256::new(), Sha256::new(), Cutter::new());
-        let (mut pieces, mut len) = (Vec::new(), 0);
-        let mut finish = |hash: &mut Sha256, len: &mut u64| {
-            let digest = Digest::from_bytes(hash.finalize_reset().into());
-            pieces.push(Piece { digest, len: std::mem::take(len) });
-        };
-        let read = self.read_file(index, buffer, |mut bytes| {
-            whole.update(bytes);
-            while let Some(cut) = cutter.find(bytes) {
-                piece.update(&bytes[..cut]);
-                len += cut as u64;
-                finish(&mut piece, &mut len);
-                bytes = &bytes[cut..];
-            }
-            piece.update(bytes);
-            len += bytes.len() as u64;
-        })?;
-        if len > 0 {
-            finish(&mut piece, &mut len);
-        }
-        let digest = Digest::from_bytes(whole.finalize().into());
-        Ok(Hashed { digests: vec![(index, digest)], pieces, read, contents: None })
+        thread::scope(|scope| {
+            let (hand_over, filled) = mpsc::sync_channel::<Vec<u8>>(PARTS_AHEAD);
+            let (give_back, emptied) = mpsc::sync_channel(PARTS_AHEAD + 1);
+            let whole = scope.spawn(move || {
+                let mut whole = Sha256::new();
+                for part in filled {
+                    whole.update(&part);
+                    // Where nobody reads on, nobody wants it back.
+                    let _ = give_back.try_send(part);
+                }
+                Digest::from_bytes(whole.finalize().into())
+            });
+            let mut cut = Cut::default();
+            let read = self.read_file(index, buffer, |bytes| {
+                let mut part: Vec<u8> = emptied.try_recv().unwrap_or_default();
+                part.clear();
+                part.extend_from_slice(bytes);
+                // It takes parts until there are no more.
+                let _ = hand_over.send(part);
+                cut.read(bytes);
+            });
+            drop(hand_over);
+            let digest = whole.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Ok(Hashed { digests: vec![(index, digest)], pieces: cut.finish(), read: read?, contents: None })
+        })
     }
 
     /// Hands a file's content over, part by part. It is the file that the scan saw, from the first byte to the last.
@@ -275,6 +283,44 @@ impl Job<'_> {
         } else {
             Err(Changed { path: path.clone() }.into())
         }
+    }
+}
+
+/// The pieces of one large file, found as it is read.
+#[derive(Default)]
+struct Cut {
+    cutter: Cutter,
+    hash: Sha256,
+    /// Bytes of the piece that is being read.
+    len: u64,
+    pieces: Vec<Piece>,
+}
+
+impl Cut {
+    fn read(&mut self, mut bytes: &[u8]) {
+        while let Some(cut) = self.cutter.find(bytes) {
+            self.take(&bytes[..cut]);
+            self.end_piece();
+            bytes = &bytes[cut..];
+        }
+        self.take(bytes);
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        self.len += bytes.len() as u64;
+    }
+
+    fn end_piece(&mut self) {
+        let digest = Digest::from_bytes(self.hash.finalize_reset().into());
+        self.pieces.push(Piece { digest, len: std::mem::take(&mut self.len) });
+    }
+
+    fn finish(mut self) -> Vec<Piece> {
+        if self.len > 0 {
+            self.end_piece();
+        }
+        self.pieces
     }
 }
 

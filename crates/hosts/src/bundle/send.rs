@@ -1,16 +1,17 @@
 //! Pieces as streams: the tar that `host.sh receive` reads, and the bundle file.
 //!
 //! What always holds: what is written follows from the pieces alone, byte for byte; a piece is written only after its
-//! bytes were checked; memory holds one piece at a time.
+//! bytes were checked; memory holds one piece at a time, and one more for each thread that reads ahead.
 
 use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::io::{self, Write};
+use std::sync::mpsc;
+use std::thread;
 
 use airlift_core::bundle::{Manifest, Piece, tar};
 use airlift_core::id::Digest;
 use flate2::write::GzEncoder;
-use sha2::{Digest as _, Sha256};
 
 use super::error::PieceError;
 
@@ -43,6 +44,24 @@ impl Compression {
             Self::Zstd => "zstd",
         }
     }
+
+    /// This way of packing for the pieces that go to a host, or none where it would only cost time: what is packed
+    /// already (archives, images, models) does not become smaller. Told from samples of the pieces.
+    #[must_use]
+    pub fn where_it_pays(self, source: &dyn PieceSource, wanted: &HashSet<Digest, impl BuildHasher>) -> Self {
+        let pieces: Vec<&Piece> = source.manifest().distinct().filter(|piece| wanted.contains(&piece.digest)).collect();
+        let (mut plain, mut packed, mut bytes) = (0, 0, Vec::new());
+        for piece in pieces.iter().step_by(pieces.len().div_ceil(SAMPLES).max(1)) {
+            // What cannot be read or packed is for the sending to report.
+            let Ok(()) = source.read_piece(&piece.digest, &mut bytes) else { return self };
+            let sample = &bytes[..bytes.len().min(SAMPLE)];
+            let Ok(smaller) = zstd::bulk::compress(sample, SAMPLE_LEVEL) else { return self };
+            plain += sample.len();
+            packed += smaller.len();
+        }
+        // A twentieth is what the host's unpacking costs on a fast line.
+        if packed > plain - plain / 20 { Self::Plain } else { self }
+    }
 }
 
 /// Which pieces a bundle file holds.
@@ -63,8 +82,6 @@ pub struct Sent {
     pub plain: u64,
     /// The bytes of the stream.
     pub bytes: u64,
-    /// SHA-256 of the stream.
-    pub digest: Digest,
 }
 
 /// Why a stream of pieces ended early.
@@ -81,6 +98,14 @@ pub enum SendError {
 /// Zstandard's and gzip's levels: the highest that keep up with a fast line on one core.
 const ZSTD_LEVEL: i32 = 3;
 const GZIP_LEVEL: u32 = 3;
+
+/// How compression is tried: on the beginnings of a few pieces, quickly.
+const SAMPLES: usize = 8;
+const SAMPLE: usize = 128 << 10;
+const SAMPLE_LEVEL: i32 = 1;
+
+/// Most threads that read pieces for one bundle file: each holds a piece of up to 4 MiB.
+const MOST_READERS: usize = 4;
 
 /// Writes the wanted pieces, in the order of the manifest, as one tar of entries named by digest. `progress` is told
 /// the plain bytes of each piece that was written.
@@ -100,7 +125,7 @@ pub fn write_pieces(
         }
     }
     let plain = pieces.iter().map(|piece| piece.len).sum();
-    let mut counted = Counted::new(out);
+    let mut counted = Counted { out, bytes: 0 };
     match compression {
         Compression::Plain => write_entries(source, &pieces, &mut counted, progress)?,
         Compression::Gzip => {
@@ -117,7 +142,7 @@ pub fn write_pieces(
     counted.finish(pieces.len() as u64, plain)
 }
 
-/// Writes a bundle file.
+/// Writes a bundle file. Its pieces are read and checked on all processors, as nothing else keeps them busy meanwhile.
 pub fn write_bundle(
     source: &dyn PieceSource,
     which: Which,
@@ -129,9 +154,14 @@ pub fn write_bundle(
         Which::All => manifest.distinct().collect(),
         Which::None => Vec::new(),
     };
-    let mut counted = Counted::new(out);
+    let mut counted = Counted { out, bytes: 0 };
     counted.write_all(&manifest.bundle_head()).map_err(SendError::Write)?;
-    write_entries(source, &pieces, &mut counted, progress)?;
+    read_ahead(source, &pieces, |piece, bytes| {
+        write_entry(piece, bytes, &mut counted)?;
+        progress(piece.len);
+        Ok(())
+    })?;
+    counted.write_all(&tar::END).map_err(SendError::Write)?;
     counted.finish(pieces.len() as u64, pieces.iter().map(|piece| piece.len).sum())
 }
 
@@ -142,42 +172,74 @@ fn write_entries(
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), SendError> {
     let mut bytes = Vec::new();
-    for Piece { digest, len } in pieces {
-        source.read_piece(digest, &mut bytes)?;
-        let name = digest.to_string();
-        let header = tar::header(name.as_bytes(), 0o644, tar::Member::File(*len));
-        out.write_all(&header).map_err(SendError::Write)?;
-        let padding = usize::try_from(tar::padding(*len)).expect("padding is shorter than a block");
-        bytes.extend_from_slice(&tar::END[..padding]);
-        out.write_all(&bytes).map_err(SendError::Write)?;
-        progress(*len);
+    for piece in pieces {
+        source.read_piece(&piece.digest, &mut bytes)?;
+        write_entry(piece, &mut bytes, out)?;
+        progress(piece.len);
     }
     out.write_all(&tar::END).map_err(SendError::Write)
 }
 
-/// Counts and hashes what goes through.
+/// Writes a piece as an entry of a tar. The padding joins its bytes, so that they leave at one stroke.
+fn write_entry(piece: &Piece, bytes: &mut Vec<u8>, out: &mut dyn Write) -> Result<(), SendError> {
+    let name = piece.digest.to_string();
+    let header = tar::header(name.as_bytes(), 0o644, tar::Member::File(piece.len));
+    out.write_all(&header).map_err(SendError::Write)?;
+    let padding = usize::try_from(tar::padding(piece.len)).expect("padding is shorter than a block");
+    bytes.extend_from_slice(&tar::END[..padding]);
+    out.write_all(bytes).map_err(SendError::Write)
+}
+
+/// Reads pieces on several threads and hands them to `each` in their order.
+fn read_ahead(
+    source: &dyn PieceSource,
+    pieces: &[&Piece],
+    mut each: impl FnMut(&Piece, &mut Vec<u8>) -> Result<(), SendError>,
+) -> Result<(), SendError> {
+    let readers = thread::available_parallelism().map_or(1, usize::from).min(MOST_READERS);
+    thread::scope(|scope| {
+        // Each reader has every n-th piece and hands over one at a time: so they come in order, and few are in memory.
+        let lanes: Vec<_> = (0..readers)
+            .map(|lane| {
+                let (hand_over, pieces_of_lane) = mpsc::sync_channel(0);
+                scope.spawn(move || {
+                    for piece in pieces.iter().skip(lane).step_by(readers) {
+                        let mut bytes = Vec::new();
+                        let read = source.read_piece(&piece.digest, &mut bytes).map(|()| bytes);
+                        // Nobody takes it any more once another piece could not be had or written.
+                        if hand_over.send(read).is_err() {
+                            return;
+                        }
+                    }
+                });
+                pieces_of_lane
+            })
+            .collect();
+        for (piece, lane) in pieces.iter().zip(lanes.iter().cycle()) {
+            // A reader that is gone has panicked, and so will the scope.
+            let Ok(read) = lane.recv() else { break };
+            each(piece, &mut read?)?;
+        }
+        Ok(())
+    })
+}
+
+/// Counts what goes through.
 struct Counted<W> {
     out: W,
     bytes: u64,
-    hash: Sha256,
 }
 
 impl<W: Write> Counted<W> {
-    fn new(out: W) -> Self {
-        Self { out, bytes: 0, hash: Sha256::new() }
-    }
-
     fn finish(mut self, pieces: u64, plain: u64) -> Result<Sent, SendError> {
         self.out.flush().map_err(SendError::Write)?;
-        let digest = Digest::from_bytes(self.hash.finalize().into());
-        Ok(Sent { pieces, plain, bytes: self.bytes, digest })
+        Ok(Sent { pieces, plain, bytes: self.bytes })
     }
 }
 
 impl<W: Write> Write for Counted<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.out.write(bytes)?;
-        self.hash.update(&bytes[..written]);
         self.bytes += written as u64;
         Ok(written)
     }
