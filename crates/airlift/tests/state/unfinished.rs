@@ -76,3 +76,21 @@ fn only_what_places_secrets_needs_them() {
     ends(&sandbox, &["push"], 2, &["the secret token cannot be had: it is larger than 1 MiB"]);
     ends(&sandbox, &["down", "--yes"], 0, &[]);
 }
+
+#[test]
+fn a_run_that_nobody_stayed_with_is_not_taken_for_failed() {
+    let sandbox = fleet(2);
+    let until = "#!/bin/sh\necho ran >>\"$HOME/ran\"\nwhile [ ! -e \"$HOME/go\" ]; do sleep 0.1; done\n";
+    sandbox.write("until.sh", &format!("{until}[ \"$AIRLIFT_HOST\" = web/1 ]\n"));
+    ends(&sandbox, &["run", "until.sh", "--detach"], 0, &[]);
+    let run = sandbox.ok(&["runs", "--json"]).json()[0]["run"].as_str().unwrap().to_owned();
+
+    let again = ["run", "until.sh", "--failed-of", &run];
+    ends(&sandbox, &again, 5, &[&format!("{run} is not over on web/1, web/2"), &format!("airlift attach {run}")]);
+    let_go(&sandbox, &["web/1", "web/2"]);
+    ends(&sandbox, &["attach", &run], 3, &[]);
+    ends(&sandbox, &["run", "until.sh", "--host", "web/1", "--failed-of", &run], 5, &["none that was selected failed"]);
+    ends(&sandbox, &again, 4, &[]);
+    let ran = |host| std::fs::read_to_string(home(&sandbox, host).join("ran")).unwrap();
+    assert_eq!((ran("web/1").lines().count(), ran("web/2").lines().count()), (1, 2));
+}
