@@ -96,7 +96,7 @@ fn news(fold: &Fold, record: &Record) -> Option<(Tone, String)> {
             (action.kind() != Kind::MakeHostKey).then(|| (Tone::Ordinary, words::done(action, outcome)))
         }
         Event::Failed { intent, failure } => Some((Tone::Warn, words::failed(fold.intended(*intent), failure))),
-        Event::Phase { phase: phase @ (Phase::Reachable | Phase::Interrupted | Phase::Lost) } => {
+        Event::Phase { phase: phase @ (Phase::Reachable | Phase::Interrupted | Phase::Lost), .. } => {
             Some((words::phase_tone(*phase), phase.word().to_owned()))
         }
         Event::Settled { verdict, .. } => {

@@ -29,7 +29,7 @@ async fn filled() -> Folder {
 }
 
 fn one_more() -> Vec<airlift_core::event::Entry> {
-    vec![entry(2, Some(3), Event::Phase { phase: Phase::Ready })]
+    vec![entry(2, Some(3), Event::Phase { phase: Phase::Ready, current: None })]
 }
 
 /// Records can be read and not appended; the error says so, and with it comes the reason.
