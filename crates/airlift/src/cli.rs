@@ -498,7 +498,11 @@ pub enum Audit {
     Verify,
     /// Make the tables that are folded from the records anew
     #[command(after_help = "Example:\n  airlift audit rebuild")]
-    Rebuild,
+    Rebuild {
+        /// Take the log as it is for whole, where its anchored head is gone or another one.
+        #[arg(long)]
+        accept: bool,
+    },
     /// Print the whole log
     #[command(
         after_help = "Example:\n  airlift audit export > log.jsonl\n  airlift audit export --format text > deployment.log"

@@ -9,7 +9,7 @@ use crate::action::Kind;
 use crate::decide::Verdict;
 use crate::event::{ChangeBegan, ChangeEnd, Event, Phase, Record, Subject};
 use crate::history::{Act, ActState, FailureClass, History};
-use crate::id::{ChangeId, HostId};
+use crate::id::{ChangeId, Digest, HostId};
 use crate::time::Moment;
 
 /// A change as its records tell it.
@@ -36,6 +36,8 @@ pub struct HostPast {
     pub history: History,
     /// The phase last recorded.
     pub phase: Option<Phase>,
+    /// The active release recorded with it.
+    pub current: Option<Digest>,
     /// How it came out, once it is settled.
     pub verdict: Option<Verdict>,
 }
@@ -72,7 +74,7 @@ impl Change {
             (Subject::Host(host), event) => {
                 let past = self.hosts.entry(host.clone()).or_default();
                 match event {
-                    Event::Phase { phase } => past.phase = Some(*phase),
+                    Event::Phase { phase, current } => (past.phase, past.current) = (Some(*phase), *current),
                     Event::Settled { verdict, .. } => past.verdict = Some(verdict.clone()),
                     Event::Intended { action, .. } if action.is_fleets() => self.fleet.apply(record, now),
                     Event::Succeeded { intent, .. } | Event::Failed { intent, .. } if self.fleet.holds(*intent) => {

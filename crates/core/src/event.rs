@@ -128,10 +128,13 @@ pub enum Event {
         /// All accepted keys.
         pins: Pins,
     },
-    /// The host entered a phase.
+    /// The host was seen in another phase, or with another release.
     Phase {
         /// Which.
         phase: Phase,
+        /// The active release, where it was seen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        current: Option<Digest>,
     },
     /// The host came to its end in this change.
     Settled {

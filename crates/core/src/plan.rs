@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::action::{Action, Kind};
-use crate::decide::{Next, Verdict};
+use crate::decide::{Next, On, Verdict};
 use crate::history::{Act, ActState, History};
 use crate::id::HostId;
 use crate::op::Operation;
@@ -174,8 +174,12 @@ fn expect_answer(operation: &Operation, host: &HostId, seen: &mut HostSeen) {
 }
 
 /// The host is at it already (a bootstrap or run that was started before): nothing is predicted about its end.
-fn settles_by_itself(seen: &HostSeen, on: &crate::decide::On) -> bool {
-    seen.facts().is_some() && !matches!(on, crate::decide::On::Time)
+fn settles_by_itself(seen: &HostSeen, on: &On) -> bool {
+    seen.facts().is_some_and(|facts| match on {
+        On::Time => false,
+        On::Taken => facts.taking,
+        On::Run(_) => true,
+    })
 }
 
 /// The host as it is once it has taken what it is taking now, if it is taking something.
@@ -226,6 +230,10 @@ impl Plan {
             // What a failed launch left behind is ended before the next attempt: a replacement, inside the plan.
             if kind == Kind::LaunchInstance {
                 *counts.entry((Kind::TerminateInstance, host.clone())).or_default() += attempts - 1;
+            }
+            // What is delivered is taken by us where nobody notices it.
+            if kind == Kind::DeliverBundle {
+                *counts.entry((Kind::TakeBundle, host.clone())).or_default() += attempts;
             }
             // What is started may be cancelled.
             if kind == Kind::StartRun {

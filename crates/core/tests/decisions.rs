@@ -191,6 +191,30 @@ fn a_bundle_in_the_inbox_is_waited_for_where_somebody_takes_it_and_taken_where_n
 }
 
 #[test]
+fn a_watcher_that_notices_nothing_is_not_waited_for_without_end() {
+    let waiting = change(&ready(), |facts| {
+        facts.current = None;
+        facts.waiting.insert(release());
+    });
+    let late = NOW.after(Duration::from_secs(31));
+    let history = History::beginning(NOW);
+    assert_eq!(kinds(&up().host_next(&host(), &waiting, &history, late)), [Kind::TakeBundle]);
+    let taking = change(&waiting, |facts| facts.taking = true);
+    assert!(matches!(up().host_next(&host(), &taking, &history, late), Next::Wait(_)), "somebody is at it");
+
+    let Next::Do(deliver) = next(&up(), &change(&ready(), |facts| facts.current = None)) else { panic!() };
+    let mut delivered = History::beginning(NOW);
+    delivered.acts.push(act(&deliver[0], ActState::Succeeded { at: late, outcome: Outcome::Done }));
+    assert!(matches!(up().host_next(&host(), &waiting, &delivered, late), Next::Wait(_)), "it has only just arrived");
+
+    // Both stay inside their plans.
+    for world in [&waiting, &change(&ready(), |facts| facts.current = None)] {
+        let plan = plan(&up(), &BTreeMap::from([(host(), world.clone())]), NOW).unwrap();
+        assert!(plan.envelope().most(Kind::TakeBundle, &host()) > 0, "{plan:?}");
+    }
+}
+
+#[test]
 fn a_bootstrap_is_followed_and_its_end_is_the_hosts() {
     let with = |bootstrap: RunSeen| change(&ready(), |facts| facts.bootstrap = Some(bootstrap));
     let running = with(RunSeen::Running { token: "t".parse().unwrap() });

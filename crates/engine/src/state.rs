@@ -13,6 +13,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use airlift_core::id::{FleetName, HostId, RunId};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -47,6 +48,9 @@ pub enum LockError {
         source: io::Error,
     },
 }
+
+/// Longer than it takes to see whether a lock is held.
+const A_MOMENT: Duration = Duration::from_millis(20);
 
 /// How a lock is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +149,15 @@ impl StateDir {
         self.lock(&format!("run-{run}"), run.as_str(), Hold::Alone)
     }
 
+    /// Whether anybody follows the run now.
+    pub fn is_followed(&self, run: &RunId) -> io::Result<bool> {
+        match std::fs::File::open(self.root.join("locks").join(format!("run-{run}"))) {
+            Ok(file) => Ok(matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     fn lock(&self, name: &str, what: &str, hold: Hold) -> Result<Lock, LockError> {
         let dir = self.root.join("locks");
         let path = dir.join(name);
@@ -159,10 +172,15 @@ impl StateDir {
             .open(&path)
             .map_err(io)?
             .into_file();
-        let locked = match hold {
+        let attempt = || match hold {
             Hold::Alone => file.try_lock(),
             Hold::Shared => file.try_lock_shared(),
         };
+        // Somebody may hold it for a moment, only to see whether another does.
+        let locked = attempt().or_else(|_| {
+            std::thread::sleep(A_MOMENT);
+            attempt()
+        });
         match locked {
             Ok(()) => {
                 file.set_len(0).map_err(io)?;

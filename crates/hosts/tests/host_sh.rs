@@ -17,6 +17,8 @@ mod fixture;
 mod folder;
 #[path = "host_sh/following.rs"]
 mod following;
+#[path = "host_sh/owner.rs"]
+mod owner;
 #[path = "host_sh/runs.rs"]
 mod runs;
 #[path = "host_sh/taking.rs"]

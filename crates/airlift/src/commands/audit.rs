@@ -23,10 +23,13 @@ pub(crate) async fn run(args: Audit, settings: Settings, _: &Hooks) -> Result<Ex
     if let Audit::Verify = args {
         return verified(&state, &settings);
     }
-    if let Audit::Rebuild = args {
+    if let Audit::Rebuild { accept } = args {
         if settings.safe_mode {
             return Err(Error::refused("SAFE_MODE is on, and making the tables anew writes airlift's own state")
                 .help("unset SAFE_MODE to do it"));
+        }
+        if accept {
+            SqliteLog::accept(&state.log())?;
         }
         SqliteLog::open(&state.log())?.rebuild().await?;
         say("the tables were made anew from the records")?;
@@ -43,7 +46,7 @@ pub(crate) async fn run(args: Audit, settings: Settings, _: &Hooks) -> Result<Ex
         Audit::List { limit } => list(log.as_ref(), limit, &settings).await,
         Audit::Show { change } => show(log.as_ref(), &change, &settings).await,
         Audit::Export { format } => export(log, format).await,
-        Audit::Verify | Audit::Rebuild => Ok(Exit::Success),
+        Audit::Verify | Audit::Rebuild { .. } => Ok(Exit::Success),
     }
 }
 

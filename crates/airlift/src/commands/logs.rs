@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use airlift_core::id::{HostId, RunId};
 use airlift_engine::log::ChangeFilter;
-use airlift_engine::spool::Stream;
+use airlift_engine::spool::{FileSpool, Stream};
 
-use super::fleet::{Access, Fleet};
+use super::fleet::{Access, Fleet, note};
 use super::project::release_of;
 use super::select::{names, no_such_host};
 use crate::Hooks;
@@ -17,6 +17,9 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::render;
 use crate::settings::Settings;
+
+/// How often `--follow` looks.
+const LOOK: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(args: Logs, settings: Settings, hooks: &Hooks) -> Result<Exit, Error> {
     let fleet = Fleet::open(settings, hooks, Access::Read)?;
@@ -28,10 +31,13 @@ pub(crate) async fn run(args: Logs, settings: Settings, hooks: &Hooks) -> Result
     } else {
         all.iter().filter(|host| args.hosts.iter().any(|wanted| names(wanted, host))).cloned().collect()
     };
-    if args.follow && fleet.log.run(&run).await?.is_some_and(|row| row.ended.is_none()) {
+    let goes_on = fleet.log.run(&run).await?.is_some_and(|row| row.ended.is_none());
+    let is_left_alone = goes_on && !fleet.state.is_followed(&run)?;
+    if args.follow && goes_on && !is_left_alone {
         return follow(&fleet, &run, args).await;
     }
-    if hosts.is_empty() {
+    let is_silent = !hosts.iter().any(|host| has_printed(&spool, &run, host));
+    if hosts.is_empty() || (is_left_alone && is_silent) {
         return Err(nothing_here(&fleet, &run, &args).await?);
     }
     let streams: &[Stream] = match args.stream {
@@ -39,6 +45,9 @@ pub(crate) async fn run(args: Logs, settings: Settings, hooks: &Hooks) -> Result
         Some(StreamArg::Stdout) => &[Stream::Stdout],
         Some(StreamArg::Stderr) => &[Stream::Stderr],
     };
+    if is_left_alone {
+        note(&format!("nobody is with {run}, so this may not be all: `airlift attach {run}` fetches what it prints"));
+    }
     let mut out = std::io::stdout().lock();
     // One stream of one host is printed as it is, so that it can be piped; several are told apart by a prefix. A terminal
     // would take what it finds in there for commands.
@@ -52,6 +61,11 @@ pub(crate) async fn run(args: Logs, settings: Settings, hooks: &Hooks) -> Result
     }
     render::print_output(&mut out, &spool, &run, &hosts, streams, fleet.style()).or_else(unless_closed)?;
     Ok(Exit::Success)
+}
+
+/// Something of what the host printed is here.
+fn has_printed(spool: &FileSpool, run: &RunId, host: &HostId) -> bool {
+    Stream::BOTH.iter().any(|stream| spool.path(run, host, *stream).metadata().is_ok_and(|file| file.len() > 0))
 }
 
 /// Why nothing is to be shown.
@@ -114,7 +128,11 @@ async fn follow(fleet: &Fleet, run: &RunId, args: Logs) -> Result<Exit, Error> {
         if over {
             return Ok(Exit::Success);
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        if !fleet.state.is_followed(run)? && fleet.log.run(run).await?.is_some_and(|row| row.ended.is_none()) {
+            return Err(Error::refused(format!("nobody is with {run} any more, so nothing more will come"))
+                .help(format!("`airlift attach {run}` comes back to it and fetches what it prints")));
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 

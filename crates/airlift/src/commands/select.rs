@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use airlift_core::desired::HostDesired;
 use airlift_core::id::{HostId, RunId};
-use airlift_engine::log::EventLog;
+use airlift_engine::log::{EventLog, RunRow};
 
 use crate::cli::Select;
 use crate::error::Error;
@@ -21,19 +21,17 @@ pub(crate) async fn select(
             return Err(no_such_host(wanted, all));
         }
     }
-    let failed = match &select.failed_of {
-        None => None,
-        Some(run) => Some(failed_of(run, log).await?),
-    };
     let mut chosen: Vec<HostId> = all
         .iter()
         .filter(|(host, _)| select.hosts.is_empty() || select.hosts.iter().any(|wanted| names(wanted, host)))
         .filter(|(_, desired)| labels.iter().all(|(key, value)| desired.labels.get(key) == Some(value)))
         .filter(|(_, desired)| select.region.is_none() || desired.region == select.region)
         .filter(|(_, desired)| select.instance_type.is_none() || desired.instance_type == select.instance_type)
-        .filter(|(host, _)| failed.as_ref().is_none_or(|failed| failed.contains(*host)))
         .map(|(host, _)| host.clone())
         .collect();
+    if let Some(run) = &select.failed_of {
+        failed_of(&run_named(run, log).await?, &mut chosen)?;
+    }
     if let Some(count) = select.random {
         shuffle(&mut chosen)?;
         chosen.truncate(count);
@@ -88,18 +86,29 @@ fn parse_labels(labels: &[String]) -> Result<Vec<(String, String)>, Error> {
         .collect()
 }
 
-async fn failed_of(run: &str, log: &dyn EventLog) -> Result<BTreeSet<HostId>, Error> {
+async fn run_named(run: &str, log: &dyn EventLog) -> Result<RunRow, Error> {
     let id: RunId = run.parse().map_err(|error| Error::usage(format!("{error}")))?;
-    let row = log
-        .run(&id)
+    log.run(&id)
         .await?
-        .ok_or_else(|| Error::refused(format!("there is no run {run}")).help("`airlift runs` lists them"))?;
-    Ok(row
-        .hosts
-        .into_iter()
-        .filter(|host| host.verdict.as_ref().is_none_or(|verdict| !verdict.is_success()))
-        .map(|host| host.host)
-        .collect())
+        .ok_or_else(|| Error::refused(format!("there is no run {run}")).help("`airlift runs` lists them"))
+}
+
+/// Leaves the hosts that came out of the run without success. One that has not come out of it may have succeeded, or be at
+/// it still: nobody decides for it.
+fn failed_of(run: &RunRow, chosen: &mut Vec<HostId>) -> Result<(), Error> {
+    let concerned = || run.hosts.iter().filter(|host| chosen.contains(&host.host));
+    let open: Vec<&str> = concerned().filter(|host| host.verdict.is_none()).map(|host| host.host.as_str()).collect();
+    if !open.is_empty() {
+        let help = match run.ended {
+            None => format!("`airlift attach {}` comes back to it and tells how it ended", run.run),
+            Some(_) => "it was given up before that was known; select hosts by name with --host".to_owned(),
+        };
+        return Err(Error::refused(format!("{} is not over on {}", run.run, open.join(", "))).help(help));
+    }
+    let failed = concerned().filter(|host| host.verdict.as_ref().is_some_and(|verdict| !verdict.is_success()));
+    let failed: BTreeSet<HostId> = failed.map(|host| host.host.clone()).collect();
+    chosen.retain(|host| failed.contains(host));
+    Ok(())
 }
 
 fn shuffle(hosts: &mut [HostId]) -> Result<(), Error> {

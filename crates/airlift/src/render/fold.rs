@@ -348,7 +348,7 @@ impl HostState {
                 self.doing = None;
                 return self.transfer.take().map_or(0, |transfer| transfer.sent);
             }
-            Event::Phase { phase } => self.phase = Some(*phase),
+            Event::Phase { phase, .. } => self.phase = Some(*phase),
             Event::Settled { verdict, output } => {
                 self.verdict = Some(verdict.clone());
                 self.output.clone_from(output);

@@ -22,6 +22,7 @@ pub mod status;
 pub mod style;
 pub mod summary;
 pub mod table;
+mod waits;
 mod watch;
 pub mod words;
 

@@ -11,6 +11,7 @@ use airlift_engine::feed::Signal;
 use airlift_engine::spool::FileSpool;
 
 use super::style::{Style, Tone};
+use super::waits::Waits;
 use super::watch::{Watch, output_line};
 use super::{Ending, Fold, Out, Renderer, clean, summary, words};
 
@@ -21,13 +22,14 @@ const WIDEST: usize = 20;
 pub struct Plain {
     out: Out,
     watch: Watch,
+    waits: Waits,
     style: Style,
 }
 
 impl Plain {
     /// Shows a change on `out`, with the output that it finds in `spool`.
     pub fn new(out: Box<dyn Write + Send>, spool: FileSpool, style: Style) -> Self {
-        Self { out: Out::new(out), watch: Watch::new(spool), style }
+        Self { out: Out::new(out), watch: Watch::new(spool), waits: Waits::default(), style }
     }
 
     fn columns(&self) -> usize {
@@ -65,6 +67,10 @@ impl Renderer for Plain {
 
     fn tick(&mut self, now: Moment) {
         self.watch.fold.tick(now);
+        let columns = self.columns();
+        for (host, text) in self.waits.grown_long(&self.watch.fold, now) {
+            self.out.line(&format!("{}  {}", clean::pad(host.as_str(), columns), self.style.paint(Tone::Faint, &text)));
+        }
     }
 
     fn finish(&mut self, end: &Ending) {
@@ -96,7 +102,7 @@ fn news(fold: &Fold, record: &Record) -> Option<(Tone, String)> {
             (action.kind() != Kind::MakeHostKey).then(|| (Tone::Ordinary, words::done(action, outcome)))
         }
         Event::Failed { intent, failure } => Some((Tone::Warn, words::failed(fold.intended(*intent), failure))),
-        Event::Phase { phase: phase @ (Phase::Reachable | Phase::Interrupted | Phase::Lost) } => {
+        Event::Phase { phase: phase @ (Phase::Reachable | Phase::Interrupted | Phase::Lost), .. } => {
             Some((words::phase_tone(*phase), phase.word().to_owned()))
         }
         Event::Settled { verdict, .. } => {

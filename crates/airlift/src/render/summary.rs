@@ -87,23 +87,31 @@ fn headline(fold: &Fold, end: &Ending, style: Style) -> String {
         }
         How::Stopped => (Tone::Warn, format!("stopped after {time}: {}", so_far())),
         How::Detached => {
-            let counts = fold.counts();
-            let rest = counts.active + counts.waiting;
-            (
-                Tone::Warn,
-                format!(
-                    "detached after {time}; {} {} on{}",
-                    human::count(rest, "host"),
-                    if rest == 1 { "goes" } else { "go" },
-                    if rest < counts.hosts { format!(": {}", so_far()) } else { String::new() }
-                ),
-            )
+            let (going, not_begun) = unsettled(fold);
+            let settled =
+                if going + not_begun < fold.counts().hosts { format!(": {}", so_far()) } else { String::new() };
+            let mut parts = Vec::new();
+            if going > 0 || not_begun == 0 {
+                parts.push(format!("{} {} on", human::count(going, "host"), if going == 1 { "goes" } else { "go" }));
+            }
+            if not_begun > 0 {
+                parts.push(format!("on {} the script is not known to have started", human::count(not_begun, "host")));
+            }
+            (Tone::Warn, format!("detached after {time}; {}{settled}", parts.join("; ")))
         }
         How::Halted { message } => {
             (Tone::Bad, format!("airlift stopped after {time}: {}; {}", clean::message(message), so_far()))
         }
     };
     style.paint(tone, &text)
+}
+
+/// The hosts of a run that are not settled: how many have started the script, and how many have not.
+fn unsettled(fold: &Fold) -> (u64, u64) {
+    let open: Vec<bool> =
+        fold.hosts().iter().filter(|(_, state)| state.verdict.is_none()).map(|(_, state)| state.started).collect();
+    let going = open.iter().filter(|started| **started).count() as u64;
+    (going, human::len(&open) - going)
 }
 
 /// Those that did not succeed, in a fixed order of words.
@@ -171,7 +179,8 @@ fn hints(fold: &Fold, end: &Ending, failed: &[(&HostId, &HostState)], style: Sty
     let mut hints = Vec::new();
     let run = fold.run();
     if let (How::Detached, Some(run)) = (&end.how, &run) {
-        hints.push((format!("airlift attach {run}"), "comes back to it"));
+        let back = if unsettled(fold).1 == 0 { "comes back to it" } else { "comes back to it, and starts the rest" };
+        hints.push((format!("airlift attach {run}"), back));
         hints.push((format!("airlift cancel {run}"), "ends it on every host"));
         return hints;
     }

@@ -161,7 +161,7 @@ pub fn audit(event: &Event, action: Option<&Action>) -> String {
             0 => "no host key is accepted any more".to_owned(),
             n => format!("{} accepted from now on", human::count(n as u64, "host key")),
         },
-        Event::Phase { phase } => format!("phase {}", phase.word()),
+        Event::Phase { phase, .. } => format!("phase {}", phase.word()),
         Event::Settled { verdict: reached, output } => {
             let printed = output.as_ref().map_or_else(String::new, |end| {
                 format!("; printed {}", human::bytes(end.stdout.bytes + end.stderr.bytes))

@@ -235,7 +235,7 @@ impl Story {
             Step::Fail(class, message) => {
                 Event::Failed { intent: self.intents[&n], failure: Failure { class, message: message.to_owned() } }
             }
-            Step::Phase(phase) => Event::Phase { phase },
+            Step::Phase(phase) => Event::Phase { phase, current: None },
             Step::Settle(verdict) => {
                 self.verdicts.push(verdict.clone());
                 let exit = match &verdict {

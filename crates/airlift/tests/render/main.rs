@@ -8,8 +8,10 @@ mod tables;
 mod terminal;
 
 use airlift::render::{Json, Live, Plain, Quiet, Renderer, Style};
+use airlift_core::decide::Verdict;
+use airlift_core::time::Moment;
 use insta::assert_snapshot;
-use kit::{Paper, Story};
+use kit::{Paper, Step, Story};
 use terminal::Terminal;
 
 const SIZES: [u32; 3] = [3, 40, 500];
@@ -171,7 +173,7 @@ fn the_live_view_draws_at_most_ten_times_a_second() {
     for millis in 2000..3000 {
         story.step(1, &mut live);
         story.step(2, &mut live);
-        live.tick(airlift_core::time::Moment::from_millis(millis));
+        live.tick(Moment::from_millis(millis));
     }
     let drawn = frames(&paper) - before;
     assert!((1..=10).contains(&drawn), "{drawn} drawings in a second");
@@ -186,4 +188,33 @@ fn colours_are_used_only_where_they_are_wanted() {
     assert!(!plain(Story::run(3)).contains('\x1b'));
     let bare = anstream::adapter::strip_str(&coloured).to_string();
     assert_eq!(bare, plain(Story::run(3)), "colours change nothing but colours");
+}
+
+#[test]
+fn what_takes_long_is_said_once_where_there_is_no_live_view() {
+    let steps = vec![
+        Step::Wait("a session: no route to host"),
+        Step::Wait("a session: connection refused"),
+        Step::Wait("the host to take the bundle"),
+        Step::Settle(Verdict::SUCCEEDED),
+    ];
+    let mut story = Story::of(Story::up(1).operation, "r-7p2m4q8z", steps);
+    let paper = Paper::default();
+    let mut plain = Plain::new(Box::new(paper.clone()), story.spool.clone(), Style::PLAIN);
+    story.take_up(&mut plain);
+    let at = |seconds: u64, plain: &mut Plain| plain.tick(Moment::from_millis(seconds * 1000));
+    story.step(1, &mut plain);
+    at(1, &mut plain);
+    at(10, &mut plain);
+    assert_eq!(paper.text(), "", "so far it took no long time");
+    story.step(1, &mut plain);
+    at(11, &mut plain);
+    at(30, &mut plain);
+    assert_eq!(paper.text(), "web/1  waits for a session: connection refused\n");
+    story.step(1, &mut plain);
+    at(31, &mut plain);
+    at(41, &mut plain);
+    story.step(1, &mut plain);
+    at(90, &mut plain);
+    assert_eq!(paper.text().matches("waits for").count(), 2, "{}", paper.text());
 }

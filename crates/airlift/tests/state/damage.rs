@@ -101,10 +101,29 @@ fn an_end_that_was_dropped_is_found_and_nothing_is_written_after_it() {
     sandbox.ok(&["push"]);
     with_log(&sandbox, &earlier, || {
         ends(&sandbox, &["audit", "verify"], 1, &["record"]);
-        ends(&sandbox, &["up"], 1, &["its end was cut off", "airlift audit verify", "aside"]);
+        ends(&sandbox, &["up"], 1, &["its end was cut off", "airlift audit verify", "audit rebuild --accept"]);
         ends(&sandbox, &["status"], 0, &["web/1"]);
     });
     ends(&sandbox, &["audit", "verify"], 0, &[]);
+}
+
+#[test]
+fn an_end_that_was_dropped_with_its_anchor_is_not_healed_in_silence() {
+    let sandbox = fleet(1);
+    let earlier = std::fs::read(log(&sandbox)).unwrap();
+    sandbox.write("page", "two\n");
+    sandbox.ok(&["push"]);
+    std::fs::remove_file(log(&sandbox).with_file_name("head")).unwrap();
+    with_log(&sandbox, &earlier, || {
+        ends(&sandbox, &["audit", "verify"], 1, &["no anchor"]);
+        for words in [&["up"][..], &["push"], &["audit", "rebuild"]] {
+            ends(&sandbox, words, 1, &["is gone", "airlift audit verify", "audit rebuild --accept"]);
+        }
+        ends(&sandbox, &["status"], 0, &["web/1"]);
+    });
+    ends(&sandbox, &["audit", "rebuild", "--accept"], 0, &[]);
+    ends(&sandbox, &["audit", "verify"], 0, &[]);
+    ends(&sandbox, &["up"], 0, &[]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod damage;
 mod machines;
 mod operators;
 mod plans;
+mod releases;
 mod undoing;
 mod unfinished;
 

@@ -1,5 +1,7 @@
 //! Changes that were cut off: resumed, superseded, or not there at all.
 
+use std::fs::File;
+
 use super::*;
 
 /// An `up` of one host that was killed while its bootstrap ran.
@@ -75,4 +77,52 @@ fn only_what_places_secrets_needs_them() {
     config("secrets: {token: {command: 'yes'}}\n");
     ends(&sandbox, &["push"], 2, &["the secret token cannot be had: it is larger than 1 MiB"]);
     ends(&sandbox, &["down", "--yes"], 0, &[]);
+}
+
+#[test]
+fn a_run_that_nobody_stayed_with_is_not_taken_for_failed() {
+    let sandbox = fleet(2);
+    let until = "#!/bin/sh\necho ran >>\"$HOME/ran\"\nwhile [ ! -e \"$HOME/go\" ]; do sleep 0.1; done\n";
+    sandbox.write("until.sh", &format!("{until}[ \"$AIRLIFT_HOST\" = web/1 ]\n"));
+    ends(&sandbox, &["run", "until.sh", "--detach"], 0, &[]);
+    let run = sandbox.ok(&["runs", "--json"]).json()[0]["run"].as_str().unwrap().to_owned();
+
+    for words in [&["logs", &run][..], &["logs", &run, "--follow"]] {
+        ends(&sandbox, words, 5, &[&format!("airlift attach {run}")]);
+    }
+    let again = ["run", "until.sh", "--failed-of", &run];
+    ends(&sandbox, &again, 5, &[&format!("{run} is not over on web/1, web/2"), &format!("airlift attach {run}")]);
+    let_go(&sandbox, &["web/1", "web/2"]);
+    ends(&sandbox, &["attach", &run], 3, &[]);
+    ends(&sandbox, &["run", "until.sh", "--host", "web/1", "--failed-of", &run], 5, &["none that was selected failed"]);
+    ends(&sandbox, &again, 4, &[]);
+    let ran = |host| std::fs::read_to_string(home(&sandbox, host).join("ran")).unwrap();
+    assert_eq!((ran("web/1").lines().count(), ran("web/2").lines().count()), (1, 2));
+}
+
+#[test]
+fn whoever_leaves_before_the_script_has_started_is_not_told_that_it_goes_on() {
+    let sandbox = fleet(1);
+    sandbox.write("work.sh", "#!/bin/sh\necho ran >>\"$HOME/ran\"\n");
+    let root = sandbox.instance("held", "web/1").join("root/opt/airlift");
+    let lock = File::open(root.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let run = start(&sandbox, &["run", "work.sh"]);
+    eventually("the script to arrive", || {
+        std::fs::read_dir(root.join("runs"))
+            .unwrap()
+            .flatten()
+            .any(|run| run.file_name().to_string_lossy().starts_with(".in-"))
+    });
+    // The first asks for an end after what is under way, the second does not wait for that.
+    let pid = Pid::from_child(&run);
+    kill_process(pid, Signal::TERM).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let _ = kill_process(pid, Signal::TERM);
+    let left = end(run);
+    said(&left, &["run"], 130, &["on 1 host the script is not known to have started", "starts the rest"]);
+    assert!(!left.stdout.contains("goes on") && !left.stdout.contains("0 hosts"), "{}", left.stdout);
+    drop(lock);
+    ends(&sandbox, &["attach"], 0, &[]);
+    assert_eq!(std::fs::read_to_string(home(&sandbox, "web/1").join("ran")).unwrap(), "ran\n");
 }

@@ -19,6 +19,9 @@ use crate::time::Moment;
 /// How long an armed watcher may take to notice a bundle before the host is asked again.
 const NOTICE: Duration = Duration::from_secs(5);
 
+/// How long a bundle may lie in the inbox with nobody at it before the watcher is not counted on any more.
+const DEAF: Duration = Duration::from_secs(30);
+
 /// What a look should tell.
 pub(super) fn query(desired: &Desired) -> HostQuery {
     HostQuery {
@@ -105,7 +108,8 @@ fn activate(
         return bootstrapped(wanted, seen, facts, now);
     }
     if facts.waiting.contains(&release) || facts.taking {
-        if facts.watcher == Watcher::None && !facts.taking {
+        let is_watched = facts.watcher != Watcher::None && now.since(arrival(history)) < DEAF;
+        if !facts.taking && !is_watched {
             return history.take(TakeBundle { host: host.clone(), release, bootstraps: wanted.bootstraps }, now);
         }
         return Next::Wait(wait("the host to take the bundle", On::Taken, now, NOTICE));
@@ -204,6 +208,14 @@ fn delivery(history: &History) -> Option<&DeliverBundle> {
         Action::Host(HostAction::Deliver(deliver)) => Some(deliver),
         _ => None,
     })
+}
+
+/// Since when the bundle is surely in the inbox, where it is: since it was delivered, or this change looks at it.
+fn arrival(history: &History) -> Moment {
+    match history.last(Kind::DeliverBundle).map(|act| &act.state) {
+        Some(ActState::Succeeded { at, .. }) => *at,
+        _ => history.since,
+    }
 }
 
 fn delivered(history: &History) -> bool {

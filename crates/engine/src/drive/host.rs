@@ -9,7 +9,7 @@ use airlift_core::change::HostPast;
 use airlift_core::decide::{Next, On, Verdict, Wait};
 use airlift_core::event::{Event, Phase, Subject};
 use airlift_core::history::{ActState, History};
-use airlift_core::id::{HostId, RunId};
+use airlift_core::id::{Digest, HostId, RunId};
 use airlift_core::op::HostQuery;
 use airlift_core::seen::{HostSeen, InstanceState, Login, RunEnd, RunSeen};
 use tokio::task::JoinSet;
@@ -56,7 +56,7 @@ impl Crew {
             query: self.driver.operation.query(host),
             host: host.clone(),
             history: past.history,
-            phase: past.phase,
+            phase: past.phase.map(|phase| (phase, past.current)),
             followers: BTreeMap::new(),
             refetches: 0,
         };
@@ -121,7 +121,8 @@ struct HostTask {
     host: HostId,
     query: HostQuery,
     history: History,
-    phase: Option<Phase>,
+    /// The phase and the active release that were recorded last.
+    phase: Option<(Phase, Option<Digest>)>,
     followers: BTreeMap<RunId, Follower>,
     refetches: u32,
 }
@@ -196,13 +197,14 @@ impl HostTask {
     }
 
     async fn note_phase(&mut self, seen: &HostSeen) -> Result<(), Halt> {
-        let phase = self.driver.operation.phase(&self.host, seen);
-        if phase.is_some() && phase != self.phase {
-            self.phase = phase;
-            let events = phase.map(|phase| Event::Phase { phase }).into_iter().collect();
-            self.record(events).await?;
+        let Some(phase) = self.driver.operation.phase(&self.host, seen) else { return Ok(()) };
+        let now = (phase, seen.facts().and_then(|facts| facts.current));
+        if self.phase == Some(now) {
+            return Ok(());
         }
-        Ok(())
+        self.phase = Some(now);
+        let (phase, current) = now;
+        self.record(vec![Event::Phase { phase, current }]).await
     }
 
     /// Records as found what was intended, had no outcome, and by what is seen now needs not be done any more.

@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use airlift_core::id::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -15,6 +16,12 @@ use serde::{Deserialize, Serialize};
 use super::chain::Head;
 
 const VERSION: u32 = 1;
+
+/// How the names of files begin that become the anchor: a process id and a number follow.
+const TEMPORARY: &str = ".head-";
+
+/// Far longer than writing a line takes.
+const STALE: Duration = Duration::from_hours(1);
 
 /// Keeps the temporary files of several logs in one process apart.
 static UNIQUE: AtomicU64 = AtomicU64::new(0);
@@ -54,8 +61,31 @@ pub(super) fn advance(path: &Utf8Path, head: &Head) -> io::Result<()> {
     if matches!(read(path), Ok(Some(there)) if there.seq >= head.seq) {
         return Ok(());
     }
+    write(path, head)
+}
+
+/// Makes the anchor name `head`, whatever it named, for good: a power cut must not leave a log without one.
+pub(super) fn set(path: &Utf8Path, head: &Head) -> io::Result<()> {
+    write(path, head)?;
+    path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+}
+
+/// Removes what processes that were killed left behind.
+pub(super) fn sweep(path: &Utf8Path) -> io::Result<()> {
+    let Some(folder) = path.parent() else { return Ok(()) };
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let is_temporary = entry.file_name().to_str().is_some_and(|name| name.starts_with(TEMPORARY));
+        if is_temporary && entry.metadata()?.modified()?.elapsed().is_ok_and(|age| age > STALE) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn write(path: &Utf8Path, head: &Head) -> io::Result<()> {
     let unique = UNIQUE.fetch_add(1, Ordering::Relaxed);
-    let temporary = path.with_file_name(format!(".head-{}-{unique}", std::process::id()));
+    let temporary = path.with_file_name(format!("{TEMPORARY}{}-{unique}", std::process::id()));
     let mut line = serde_json::to_vec(&Content { version: VERSION, seq: head.seq, hash: head.hash })?;
     line.push(b'\n');
     let written = (|| {

@@ -184,7 +184,8 @@ pub enum ReadOnlyReason {
     /// It ends before the record that its anchor names, or has another one in that place.
     #[error(
         "its anchor {anchor} names record {} with hash {}, which the log does not have: its end was cut off, or it was \
-         rewritten. See `airlift audit verify`; if an older copy was put back on purpose, move {anchor} aside",
+         rewritten. See `airlift audit verify`; if an older copy was put back on purpose, `airlift audit rebuild --accept` \
+         goes on with it",
         named.seq, named.hash.short()
     )]
     AnchorDisagrees {
@@ -194,12 +195,24 @@ pub enum ReadOnlyReason {
         named: Head,
     },
     /// The anchor cannot be read.
-    #[error("its anchor {anchor} cannot be read: {cause}. See `airlift audit verify`, then move {anchor} aside")]
+    #[error(
+        "its anchor {anchor} cannot be read: {cause}. See `airlift audit verify`; `airlift audit rebuild --accept` goes \
+         on with the log as it is"
+    )]
     AnchorUnreadable {
         /// The anchor.
         anchor: Utf8PathBuf,
         /// Why.
         cause: String,
+    },
+    /// It has records and no anchor.
+    #[error(
+        "its anchor {anchor} is gone: whether its end was cut off cannot be told. See `airlift audit verify`; put the \
+         anchor back, or go on with the log as it is by `airlift audit rebuild --accept`"
+    )]
+    AnchorMissing {
+        /// Where it would be.
+        anchor: Utf8PathBuf,
     },
 }
 

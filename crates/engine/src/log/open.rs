@@ -65,6 +65,13 @@ pub(super) fn for_writing(path: &Utf8Path) -> Result<Opened, LogError> {
     }
 }
 
+/// Makes the anchor name the last record that the log at `path` has, whatever it named.
+pub(super) fn accept(path: &Utf8Path) -> Result<(), LogError> {
+    let head = tables::head(&open_writer(path)?).map_err(|fault| fault.at(path))?;
+    anchor::set(&anchor::beside(path), &head)
+        .map_err(|error| LogError::ReadOnly { path: path.to_owned(), reason: not_writable(path, error.to_string()) })
+}
+
 /// Opens the log at `path` for reading. Nothing is made if there is none.
 pub(super) fn for_reading(path: &Utf8Path) -> Result<Opened, LogError> {
     let anchor = anchor::beside(path);
@@ -136,6 +143,8 @@ fn must_not_write(
 ) -> Result<Option<ReadOnlyReason>, LogError> {
     let here = |fault: Fault| fault.at(path);
     let head = tables::head(log).map_err(here)?;
+    // Where there was none, another process may have made the log since, and written to it.
+    let named = if matches!(named, Ok(None)) { anchor::read(&anchor) } else { named };
     match named {
         Err(error) => {
             return Ok(Some(ReadOnlyReason::AnchorUnreadable { anchor, cause: error.to_string() }));
@@ -144,12 +153,16 @@ fn must_not_write(
             return Ok(Some(ReadOnlyReason::AnchorDisagrees { anchor, named }));
         }
         Ok(Some(_)) => {}
-        // A new log, or one that somebody took the anchor from: what is there counts from now on.
+        // No record is stored before the log has its anchor.
+        Ok(None) if head.seq > 0 => return Ok(Some(ReadOnlyReason::AnchorMissing { anchor })),
         Ok(None) => {
-            if let Err(error) = anchor::advance(&anchor, &head) {
+            if let Err(error) = anchor::set(&anchor, &head) {
                 return Ok(Some(not_writable(path, error.to_string())));
             }
         }
+    }
+    if let Err(error) = anchor::sweep(&anchor) {
+        tracing::debug!(%error, log = %path, "left-over files of the anchor could not be removed");
     }
     if !links(log, head.seq).map_err(here)? {
         let cause = format!("record {}, the last one, does not have the hash that its content has", head.seq);

@@ -137,16 +137,16 @@ fn host_fields<F: Facts>(record: &Record, known: Option<&ChangeFacts>, facts: &F
             _ => Vec::new(),
         },
         Event::Pinned { .. } => vec![HostField::Pinned(record.seq)],
-        Event::Phase { phase: phase @ Phase::Gone } => {
+        Event::Phase { phase: phase @ Phase::Gone, .. } => {
             vec![HostField::Phase(*phase), HostField::Instance(None), HostField::Release(None)]
         }
-        // Deliveries are taken by the host itself: that its release is current shows in that it is ready.
-        Event::Phase { phase: phase @ Phase::Ready } => {
-            let release = known.and_then(|known| known.release);
-            let release = release.map(|release| HostField::Release(Some(release)));
+        // Deliveries are taken by the host itself: which release is current shows when the host is looked at, and in that
+        // it is ready.
+        Event::Phase { phase, current } => {
+            let ready = known.and_then(|known| known.release).filter(|_| *phase == Phase::Ready);
+            let release = current.or(ready).map(|release| HostField::Release(Some(release)));
             std::iter::once(HostField::Phase(*phase)).chain(release).collect()
         }
-        Event::Phase { phase } => vec![HostField::Phase(*phase)],
         Event::Settled { .. } => vec![HostField::Settled(record.seq)],
         Event::ChangeBegan(_)
         | Event::ChangeResumed { .. }

@@ -61,6 +61,11 @@ impl SqliteLog {
         Self::start(path, open::for_reading(path)?, Box::new(chain::now))
     }
 
+    /// Takes the log at `path` as it is for whole, although its anchor says otherwise or is gone: what is lost stays lost.
+    pub fn accept(path: &Utf8Path) -> Result<(), LogError> {
+        open::accept(path)
+    }
+
     /// Whether it can be appended to, and why not.
     pub fn access(&self) -> &Access {
         &self.access

@@ -12,7 +12,7 @@ fn entry(n: u32) -> Prepared {
     Prepared::new(Entry {
         change: "c-full1".parse().unwrap(),
         subject: Subject::Host(format!("web/{}", n + 1).parse().unwrap()),
-        event: Event::Phase { phase: Phase::Ready },
+        event: Event::Phase { phase: Phase::Ready, current: None },
     })
 }
 

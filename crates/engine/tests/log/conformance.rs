@@ -173,6 +173,10 @@ async fn a_hosts_row_follows_what_is_recorded_about_it() {
         assert_eq!(row.last_change, change(2));
         assert_eq!(row.last_verdict.unwrap().word(), "succeeded");
 
+        let failed = Event::Phase { phase: Phase::Failed, current: Some(release(3)) };
+        fill(&*log, vec![vec![entry(2, Some(1), failed)]]).await;
+        assert_eq!(log.hosts().await.unwrap().swap_remove(0).release, Some(release(3)), "what was seen there");
+
         let switch = SwitchRelease { host: host(1), to: Some(release(2)), from: Some(release(1)) };
         let start = StartRun { host: host(1), run: run_id(9), script: "x".to_owned() };
         let at = log.head().await.unwrap().seq;
@@ -242,7 +246,7 @@ async fn what_a_dry_run_says_of_a_host_changes_no_row() {
 #[tokio::test]
 async fn hosts_are_listed_in_the_order_of_their_numbers() {
     for_each_log(|log| async move {
-        let phase = || Event::Phase { phase: Phase::Ready };
+        let phase = || Event::Phase { phase: Phase::Ready, current: None };
         fill(&*log, vec![[10, 2, 1].map(|number| entry(1, Some(number), phase())).to_vec()]).await;
         let hosts: Vec<_> = log.hosts().await.unwrap().into_iter().map(|row| row.host).collect();
         assert_eq!(hosts, [host(1), host(2), host(10)]);
@@ -253,7 +257,7 @@ async fn hosts_are_listed_in_the_order_of_their_numbers() {
 #[tokio::test]
 async fn a_stream_reads_everything_page_by_page() {
     for_each_log(|log| async move {
-        let phase = || Event::Phase { phase: Phase::Ready };
+        let phase = || Event::Phase { phase: Phase::Ready, current: None };
         for batch in 0..3 {
             let entries = (0..437).map(|n| entry(1, Some(batch * 437 + n + 1), phase())).collect();
             log.append(entries).await.unwrap();
@@ -275,7 +279,7 @@ async fn appends_from_many_tasks_keep_each_of_them_together() {
             .map(|number| {
                 let log = log.clone();
                 tokio::spawn(async move {
-                    let phase = |phase| entry(1, Some(number), Event::Phase { phase });
+                    let phase = |phase| entry(1, Some(number), Event::Phase { phase, current: None });
                     log.append(vec![phase(Phase::Pending), phase(Phase::Running), phase(Phase::Ready)]).await
                 })
             })

@@ -46,7 +46,7 @@ async fn append_until_killed() {
     let path = std::env::var("AIRLIFT_TEST_LOG").unwrap();
     let log = SqliteLog::open(path.as_str().into()).unwrap();
     loop {
-        let phase = |phase| entry(1, Some(1), Event::Phase { phase });
+        let phase = |phase| entry(1, Some(1), Event::Phase { phase, current: None });
         let entries = vec![phase(Phase::Pending), phase(Phase::Running), phase(Phase::Ready)];
         let records = log.append(entries).await.unwrap();
         println!("stored {}", records[2].seq);

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use airlift_core::event::{Event, Phase};
 use airlift_engine::log::{Access, EventLog, Head, LogError, Query, ReadOnlyReason, SqliteLog, verify};
@@ -29,7 +29,7 @@ async fn filled() -> Folder {
 }
 
 fn one_more() -> Vec<airlift_core::event::Entry> {
-    vec![entry(2, Some(3), Event::Phase { phase: Phase::Ready })]
+    vec![entry(2, Some(3), Event::Phase { phase: Phase::Ready, current: None })]
 }
 
 /// Records can be read and not appended; the error says so, and with it comes the reason.
@@ -86,6 +86,7 @@ async fn a_log_of_version_1_opens_reads_verifies_and_goes_on() {
     let folder = Folder::new();
     fs::create_dir(folder.state()).unwrap();
     rusqlite::Connection::open(&folder.log).unwrap().execute_batch(VERSION_1).unwrap();
+    SqliteLog::accept(&folder.log).unwrap(); // the fixture is the log alone, without its anchor
     let log = folder.open();
     let records = log.records(Query::all()).await.unwrap();
     let given: Vec<_> = history().into_iter().flatten().map(|entry| entry.event).collect();
@@ -248,11 +249,32 @@ async fn an_older_anchor_is_what_a_crash_leaves_and_is_made_up_for() {
 }
 
 #[tokio::test]
-async fn an_anchor_that_cannot_be_read_stops_writing() {
+async fn an_anchor_that_cannot_be_read_or_is_gone_stops_writing_until_the_log_is_accepted() {
     let folder = filled().await;
     fs::write(&folder.anchor, "seq 12").unwrap();
+    let reason = is_read_only(&folder.open(), RECORDS).await;
+    assert!(matches!(reason, ReadOnlyReason::AnchorUnreadable { .. }), "{reason}");
+    fs::remove_file(&folder.anchor).unwrap();
+    let reason = is_read_only(&folder.open(), RECORDS).await;
+    assert!(matches!(reason, ReadOnlyReason::AnchorMissing { .. }), "{reason}");
+    assert!(!folder.anchor.exists(), "opening it makes no new anchor");
+
+    SqliteLog::accept(&folder.log).unwrap();
     let log = folder.open();
-    assert!(matches!(is_read_only(&log, RECORDS).await, ReadOnlyReason::AnchorUnreadable { .. }));
+    assert_eq!(log.access(), &Access::ReadWrite);
+    log.append(one_more()).await.unwrap();
+    assert!(verify(&folder.log).unwrap().is_intact());
+}
+
+#[tokio::test]
+async fn what_killed_processes_left_of_the_anchor_is_swept_and_what_is_being_written_stays() {
+    let folder = filled().await;
+    let [old, new] = [".head-1-0", ".head-2-0"].map(|name| folder.state().join(name));
+    fs::write(&new, "").unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(7200);
+    fs::File::create(&old).unwrap().set_modified(long_ago).unwrap();
+    folder.open();
+    assert!(!old.exists() && new.exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

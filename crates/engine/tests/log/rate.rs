@@ -18,7 +18,7 @@ async fn the_rate_of_appends() {
 
     let began = Instant::now();
     for _ in 0..100 {
-        log.append(vec![entry(1, Some(1), Event::Phase { phase: Phase::Ready })]).await.unwrap();
+        log.append(vec![entry(1, Some(1), Event::Phase { phase: Phase::Ready, current: None })]).await.unwrap();
     }
     println!("one after the other: {:?} for each", began.elapsed() / 100);
 
@@ -35,7 +35,7 @@ async fn the_rate_of_appends() {
                     let intent = records[0].seq;
                     log.append(vec![
                         entry(1, Some(number), Event::Succeeded { intent, outcome: Outcome::Done }),
-                        entry(1, Some(number), Event::Phase { phase: Phase::Ready }),
+                        entry(1, Some(number), Event::Phase { phase: Phase::Ready, current: None }),
                     ])
                     .await
                     .unwrap();
@@ -51,7 +51,8 @@ async fn the_rate_of_appends() {
 
     let began = Instant::now();
     for _ in 0..20 {
-        let batch = (1..=1000).map(|n| entry(1, Some(n), Event::Phase { phase: Phase::Running })).collect();
+        let batch =
+            (1..=1000).map(|n| entry(1, Some(n), Event::Phase { phase: Phase::Running, current: None })).collect();
         log.append(batch).await.unwrap();
     }
     println!("batches of 1000: {:.0} records/s", 20_000.0 / began.elapsed().as_secs_f64());

@@ -171,7 +171,7 @@ pub(crate) fn history() -> Vec<Vec<Entry>> {
         batches.push(vec![
             entry(1, Some(number), Event::Succeeded { intent: u64::from(number) * 5 - 3, outcome: launched }),
             entry(1, Some(number), Event::Pinned { pins }),
-            entry(1, Some(number), Event::Phase { phase: Phase::Ready }),
+            entry(1, Some(number), Event::Phase { phase: Phase::Ready, current: None }),
             entry(1, Some(number), settled(Verdict::SUCCEEDED)),
         ]);
     }
@@ -209,8 +209,8 @@ fn event() -> impl Strategy<Value = Event> {
         }),
         1 => (prop::option::of("[a-z ]{1,8}"), prop::option::of("[a-z ]{1,8}"))
             .prop_map(|(batch, own)| Event::Pinned { pins: Pins { batch, own } }),
-        3 => prop::sample::select(vec![Phase::Pending, Phase::Ready, Phase::Failed, Phase::Gone])
-            .prop_map(|phase| Event::Phase { phase }),
+        3 => (prop::sample::select(vec![Phase::Pending, Phase::Ready, Phase::Failed, Phase::Gone]), prop::option::of(0..3u32))
+            .prop_map(|(phase, current)| Event::Phase { phase, current: current.map(release) }),
         3 => (verdict(), prop::option::of(0..3u8))
             .prop_map(|(verdict, code)| Event::Settled { verdict, output: code.map(run_end) }),
         2 => prop_oneof![

@@ -358,7 +358,7 @@ lines'")
         assert_eq!(host.stdout().split_whitespace().collect::<Vec<_>>(), ["nobody", "data", "/nonexistent", "nobody", "x", "1"]);
         let meta = fs::metadata(host.root("runs/r-1")).unwrap();
         assert_eq!((meta.uid(), meta.mode() & 0o7777), (0, 0o710));
-        assert_eq!(host.mode("runs/r-1/env"), 0o600);
+        assert_eq!(host.mode("runs/r-1/token"), 0o600);
         assert_eq!(fs::metadata(host.root("runs/r-1/script")).unwrap().mode() & 0o077, 0);
         host.feed(&["stage", "r-2", "t"], &script("echo").file("as", 0o644, "nobody9").bytes()).fails(64, "no user nobody9");
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use super::delivery::noise;
 use super::fixture::{Host, Shell, eventually, is_alive, is_root, kill, kill_group, sha256};
 use crate::{on_every_shell, on_one_shell};
 
-fn spec(lines: &str) -> Tar {
+pub(crate) fn spec(lines: &str) -> Tar {
     Tar::new().folder(".airlift", 0o755).file(".airlift/spec", 0o644, format!("airlift-spec 1\n{lines}"))
 }
 
@@ -22,7 +22,7 @@ fn bootstrapping(text: &str) -> Bundle {
     Bundle::of(spec("bootstrap setup.sh\nbootstrap-timeout 60\n").file("setup.sh", 0o644, text))
 }
 
-fn boot_run(bundle: &Bundle) -> String {
+pub(crate) fn boot_run(bundle: &Bundle) -> String {
     format!("boot-{}", &bundle.release[..16])
 }
 
@@ -37,13 +37,13 @@ impl Host {
         self.feed(&["receive", "t-1", "plain"], &bundle.stream()).ok();
     }
 
-    fn takes(&self, bundle: &Bundle) {
+    pub(crate) fn takes(&self, bundle: &Bundle) {
         self.copy_in(&bundle.release, &bundle.full());
         assert_eq!(self.verb(&["take"]).ok(), format!("taken {}\n", bundle.release));
     }
 
     /// Takes what is offered as `bundle`, which is refused; the reason.
-    fn refuses(&self, bundle: &Bundle, bytes: &[u8]) -> String {
+    pub(crate) fn refuses(&self, bundle: &Bundle, bytes: &[u8]) -> String {
         let before = self.look("current");
         self.copy_in(&bundle.release, bytes);
         let answer = self.verb(&["take"]).ok();
@@ -59,7 +59,7 @@ impl Host {
 }
 
 /// What systemd was asked to do since the last time, on a host where it runs and starts whatever it is asked to.
-fn records_systemctl(host: &Host) -> impl Fn() -> String + '_ {
+pub(crate) fn records_systemctl(host: &Host) -> impl Fn() -> String + '_ {
     host.fake(
         "systemctl",
         "case $1 in is-system-running) echo degraded ;; is-active) echo active ;; *) echo \"$@\" >>\"$HOME/log\" ;; esac",
@@ -146,7 +146,7 @@ on_every_shell! {
             assert!(reason.contains("damaged") || reason.contains("missing piece"), "{cut}: {reason}");
         }
         assert_eq!(host.list("chunks").len(), bundle.distinct().len() - 1);
-        assert_eq!(host.list("releases"), [""; 0]);
+        assert_eq!((host.list("releases"), host.list("specs")), (vec![], vec![]));
         host.takes(&bundle);
     }
 
@@ -364,22 +364,6 @@ on_every_shell! {
         assert_eq!(fs::read_link(host.path("their home/app")).unwrap(), host.root("current"));
     }
 
-    /// Needs root, as giving away files does.
-    fn a_release_belongs_to_its_owner(host: &Host) {
-        if !is_root() {
-            return;
-        }
-        let tree = spec("owner nobody:nogroup\n").folder("d", 0o755).file("d/f", 0o4755, "x").link("l", "/etc/passwd");
-        let before = fs::metadata("/etc/passwd").unwrap().uid();
-        host.takes(&Bundle::of(tree));
-        for name in ["current/d", "current/d/f", "current/l"] {
-            assert_eq!(fs::symlink_metadata(host.root(name)).unwrap().uid(), 65534, "{name}");
-        }
-        assert_eq!(fs::metadata("/etc/passwd").unwrap().uid(), before);
-        let nobody = Bundle::of(spec("owner nobody9\n"));
-        assert!(host.refuses(&nobody, &nobody.full()).contains("no nobody9"));
-    }
-
     /// Needs root, as systemd does.
     fn services_are_started_with_a_new_release_and_stopped_when_it_has_them_no_more(host: &Host) {
         if !is_root() {
@@ -388,13 +372,14 @@ on_every_shell! {
         let log = records_systemctl(host);
         let first = Bundle::of(spec("service units/web.service\nservice job.timer\n").folder("units", 0o755).file("units/web.service", 0o644, "").file("job.timer", 0o644, ""));
         host.takes(&first);
-        let current = host.root("current").display().to_string();
-        let links = format!("link {current}/units/web.service\nlink {current}/job.timer\ndaemon-reload\n");
+        let units = host.root("units").display().to_string();
+        let links = format!("link {units}/web.service\nlink {units}/job.timer\ndaemon-reload\n");
         assert_eq!(log(), format!("{links}enable web.service\nrestart web.service\nenable job.timer\nrestart job.timer\n"));
         host.takes(&first);
         assert_eq!(log(), format!("{links}enable web.service\nstart web.service\nenable job.timer\nstart job.timer\n"));
         host.takes(&Bundle::of(spec("service job.timer\n").file("job.timer", 0o644, "2")));
-        assert_eq!(log(), format!("disable --now web.service\nlink {current}/job.timer\ndaemon-reload\nenable job.timer\nrestart job.timer\n"));
+        assert_eq!(log(), format!("disable --now web.service\nlink {units}/job.timer\ndaemon-reload\nenable job.timer\nrestart job.timer\n"));
+        assert_eq!((host.list("units"), host.read("units/job.timer")), (vec!["job.timer".to_owned()], b"2".to_vec()));
         assert_eq!(host.look_at(&["service", "job.timer"], "service"), ["job.timer active"]);
         host.verb(&["uninstall", "demo"]).ok();
         assert_eq!(log(), "disable --now job.timer\ndaemon-reload\n");
@@ -416,13 +401,13 @@ on_every_shell! {
         host.takes(&one);
         host.takes(&two);
         log();
-        let current = host.root("current").display().to_string();
+        let units = host.root("units").display().to_string();
         host.verb(&["switch", &one.release, &two.release]).ok();
-        assert_eq!(log(), format!("disable --now job.timer\nlink {current}/web.service\ndaemon-reload\nenable web.service\nrestart web.service\n"));
+        assert_eq!(log(), format!("disable --now job.timer\nlink {units}/web.service\ndaemon-reload\nenable web.service\nrestart web.service\n"));
         assert_eq!(fs::read(at.join("v")).unwrap(), b"1");
         assert!(!elsewhere.exists());
         host.verb(&["switch", &one.release, &two.release]).ok();
-        assert_eq!(log(), format!("link {current}/web.service\ndaemon-reload\nenable web.service\nstart web.service\n"), "said again, it restarts nothing");
+        assert_eq!(log(), format!("link {units}/web.service\ndaemon-reload\nenable web.service\nstart web.service\n"), "said again, it restarts nothing");
         host.verb(&["switch", "none", &one.release]).ok();
         assert_eq!(log(), "disable --now web.service\ndaemon-reload\n");
         assert!(!at.exists());
@@ -451,12 +436,13 @@ on_one_shell! {
         assert!(reason(spec("bootstrap setup.sh\n")).contains("setup.sh is not in the release"));
         assert!(reason(spec("bootstrap ../setup.sh\n")).contains("leaves the release"));
         assert!(reason(spec("service web.service\n")).contains("web.service is not in the release"));
+        assert!(reason(spec("service x/airlift.service\n").folder("x", 0o755).file("x/airlift.service", 0o644, "")).contains("a unit of airlift's"));
         assert!(reason(spec("frobnicate yes\n")).contains("does not know 'frobnicate'"));
         assert!(reason(spec("keep-releases many\n")).contains("number"));
         assert!(reason(spec("destination relative\n")).contains("neither absolute"));
         assert!(reason(spec("package -oDebug\n")).contains("-oDebug"));
         assert!(reason(Tar::new().folder(".airlift", 0o755).file(".airlift/spec", 0o644, "airlift-spec 2\n")).contains("airlift-spec"));
-        assert_eq!(host.list("releases"), [""; 0]);
+        assert_eq!((host.list("releases"), host.list("specs")), (vec![], vec![]));
     }
 
     fn what_takes_root_is_refused_without_it(host: &Host) {

@@ -45,11 +45,11 @@ state() { # RUN -> STATE…
     fi
 }
 
-bootstraps() { # does the current release have a bootstrap?
-    [ -e "$root/current/.airlift/spec" ] || return 1
+bootstraps() { # does the current release, as `current` sets it, have a bootstrap?
+    [ -e "$root/specs/$release/spec" ] || return 1
     while read -r key _; do
         [ "$key" != bootstrap ] || return 0
-    done <"$root/current/.airlift/spec"
+    done <"$root/specs/$release/spec"
     return 1
 }
 

@@ -186,7 +186,7 @@ launch() { # RUN
         fi
     fi
     # From here on no variable of ours: what these files set may have any name.
-    set -- "$root/releases/$release/.airlift/env" "$dir/env" "$@"
+    set -- "$root/specs/$release/env" "$dir/env" "$@"
     # shellcheck disable=SC1090 # comes with the release
     if [ -e "$1" ]; then . "$1"; fi
     # shellcheck disable=SC1090 # comes with the run

@@ -9,7 +9,7 @@ identify() { # FLEET HOST
         fail 20 "this host belongs to the fleet $fleet (as $host); take it out of that fleet first"
     [ "$fleet" = none ] || [ "$host" = "$2" ] ||
         fail 20 "this host is known as $host in this fleet; two names for one machine would run everything twice"
-    (umask 077 && mkdir -p "$root/inbox/refused" "$root/chunks" "$root/runs")
+    (umask 077 && mkdir -p "$root/inbox/refused" "$root/chunks" "$root/runs" "$root/specs")
     mkdir -p "$root/releases" "$root/manifests"
     chmod 0711 "$root/runs" # a run's folder may be entered by the user it runs as
     [ "$fleet" != none ] || put "$root/identity" "fleet $1

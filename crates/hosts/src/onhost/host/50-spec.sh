@@ -1,10 +1,14 @@
 # shellcheck shell=sh disable=SC2034,SC2154,SC2164 # `set -e` and variables of other parts: the joined program is checked without this
-# What a release asks of its host: .airlift/spec, and whether this host can do it.
+# What a release asks of its host, and whether this host can do it.
+#
+# A release may belong to somebody who is not root, and who may then change anything in it. What is read, sourced, started or
+# linked on its behalf is therefore kept apart in specs/RELEASE/, from before the release is given away, and never read from
+# the release again.
 
-read_spec() { # FOLDER-OF-RELEASE: sets spec_*
+read_spec() { # FOLDER: sets spec_*
     spec_bootstrap='' spec_timeout='' spec_packages='' spec_services='' spec_destination='' spec_owner=''
     spec_keep_releases=3 spec_keep_runs_days=7
-    [ -e "$1/.airlift/spec" ] || return 0
+    [ -e "$1/spec" ] || return 0
     while read -r key value; do
         case $key in
         airlift-spec) [ "$value" = 1 ] || fail 1 "this host.sh reads airlift-spec 1, not $value; install the newer one" ;;
@@ -18,7 +22,7 @@ read_spec() { # FOLDER-OF-RELEASE: sets spec_*
         keep-runs-days) spec_keep_runs_days=$value ;;
         *) fail 1 "this host.sh does not know '$key' in .airlift/spec; install the newer one" ;;
         esac
-    done <"$1/.airlift/spec"
+    done <"$1/spec"
     for number in "${spec_timeout:-0}" "$spec_keep_releases" "$spec_keep_runs_days"; do is_number 'number in .airlift/spec' "$number"; done
     case $spec_destination in
     '' | /*) ;;
@@ -30,14 +34,24 @@ read_spec() { # FOLDER-OF-RELEASE: sets spec_*
     esac
 }
 
-admit_spec() { # FOLDER-OF-RELEASE: fails before anything has changed if this host cannot do what the spec says
+keep_spec() { # TREE FOLDER: the folder gets all that is used of the spec's files, from a tree that is nobody else's yet
+    mkdir "$2" "$2/units"
+    for file in spec env; do
+        [ ! -e "$1/.airlift/$file" ] || cp "$1/.airlift/$file" "$2/$file"
+    done
     if [ "$spec_bootstrap" ]; then
         case /$spec_bootstrap/ in */../*) fail 64 "the bootstrap $spec_bootstrap leaves the release" ;; esac
         [ -f "$1/$spec_bootstrap" ] || fail 64 "the bootstrap $spec_bootstrap is not in the release"
+        cp "$1/$spec_bootstrap" "$2/bootstrap"
     fi
     for service in $spec_services; do
+        case ${service##*/} in airlift.path | airlift.service) fail 64 "the service $service has the name of a unit of airlift's" ;; esac
         [ -f "$1/$service" ] || fail 64 "the service $service is not in the release"
+        cp "$1/$service" "$2/units/"
     done
+}
+
+admit_spec() { # fails before anything has changed if this host cannot do what the spec says
     for package in $spec_packages; do
         is_name 'name of a package' "$package"
     done

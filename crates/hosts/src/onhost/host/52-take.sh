@@ -8,8 +8,8 @@ take_one() { # RELEASE
     if tar -t -f "$bundle" 2>/dev/null | grep -qvxE 'manifest|[0-9a-f]{64}'; then
         fail 23 "the bundle holds something other than its manifest and pieces"
     fi
-    scratch=$root/chunks/.taken new=$root/releases/.$1
-    rm -rf "$scratch" "$new"
+    scratch=$root/chunks/.taken new=$root/chunks/.release specs=$root/specs/.$1
+    rm -rf "$scratch" "$new" "$specs"
     (umask 077 && mkdir "$scratch")
     damage=
     tar -x -o -m -C "$scratch" -f "$bundle" 2>/dev/null || damage=yes
@@ -21,24 +21,28 @@ take_one() { # RELEASE
     check_manifest "$1" "$manifest"
 
     if [ ! -d "$root/releases/$1" ]; then
-        mkdir "$new"
+        mkdir "$new" # in a folder that nobody else may enter: no owner meddles while it is being given away
         sed -n 's/^piece \([0-9a-f]*\) .*/\1/p' "$manifest" | (cd "$root/chunks" && xargs -r cat) |
             tar -x -p -o -m -C "$new" -f - || short_of_space "the release could not be extracted"
-        read_spec "$new"
-        admit_spec "$new"
+        read_spec "$new/.airlift"
+        admit_spec
+        keep_spec "$new" "$specs"
         if [ "$spec_owner" ] && [ "$uid" = 0 ]; then
             chown -R -h "$spec_owner" "$new" || fail 1 "there is no $spec_owner to give the release to"
         fi
         persist -f "$new"
+        rm -rf "$root/specs/$1"
+        mv "$specs" "$root/specs/$1" # before the release: there is none without
         mv "$new" "$root/releases/$1"
     else
-        read_spec "$root/releases/$1"
-        admit_spec "$root/releases/$1"
+        read_spec "$root/specs/$1"
+        admit_spec
     fi
     mv -f "$manifest" "$root/manifests/$1"
     touch "$root/manifests/$1"
 
-    former=$(destination_of "$root/current") || former=
+    current
+    former=$(destination_of "$release") || former=
     lock
     point "$root/current" "releases/$1"
     unlock
@@ -69,7 +73,7 @@ bootstrap() { # RELEASE. take.lock is held until it is over: bootstraps of one h
     bootstrap_run "$1"
     if [ ! -d "$root/runs/$run" ]; then
         incoming=$(umask 077 && mktemp -d "$root/runs/.in-$run-XXXXXX")
-        cp "$root/releases/$1/$spec_bootstrap" "$incoming/script"
+        cp "$root/specs/$1/bootstrap" "$incoming/script"
         [ -z "$spec_timeout" ] || printf '%s\n' "$spec_timeout" >"$incoming/timeout"
         admit_run "$incoming" "$run" "$1"
     fi
@@ -115,7 +119,7 @@ take_all() { # take.lock is open as 7
         # where there is no room, there is none for the reason either
         if [ -z "$reason" ] && free_kib && [ "$free" -lt 1024 ]; then reason="no space left beneath $root; make room"; fi
         set -e
-        rm -rf "$why" "$root/chunks/.taken" "$root"/releases/.[0-9a-f]* "$root"/manifests/.[0-9a-f]*
+        rm -rf "$why" "$root/chunks/.taken" "$root/chunks/.release" "$root"/specs/.[0-9a-f]* "$root"/manifests/.[0-9a-f]*
         refused=$root/inbox/refused/$release.bundle
         if [ $status = 0 ]; then
             rm -f "$root/inbox/$release.bundle" "$refused" "$refused.why"

@@ -34,7 +34,8 @@ install_packages() ( # NAMES
     fi || fail 1 "the packages $* could not be installed; see what the package manager says on the host"
 )
 
-# `services` holds the release that they were last started for, then one unit of ours a line.
+# `services` holds the release that they were last started for, then one unit of ours a line. systemd reads copies in units/,
+# at every boot: a unit within the release could be changed by its owner.
 serve() ( # RELEASE FILES
     systemd_runs || exit 0
     first_line "$root/services" && served=$line
@@ -47,10 +48,15 @@ serve() ( # RELEASE FILES
     put "$root/services" "none
 $(printf '%s\n' $units $former | sort -u)"
     for unit in $former; do
-        case " $units " in *" $unit "*) ;; *) systemctl disable --now "$unit" || : ;; esac
+        case " $units " in *" $unit "*) continue ;; esac
+        systemctl disable --now "$unit" || :
+        rm -f "$root/units/$unit"
     done
-    for file in $2; do
-        systemctl link "$root/current/$file" || fail 1 "systemd did not accept the unit $file; see systemctl status ${file##*/}"
+    mkdir -p "$root/units"
+    for unit in $units; do
+        cp "$root/specs/$1/units/$unit" "$root/units/.$unit"
+        mv -f "$root/units/.$unit" "$root/units/$unit"
+        systemctl link "$root/units/$unit" || fail 1 "systemd did not accept the unit $unit; see systemctl status $unit"
     done
     systemctl daemon-reload
     verb=restart

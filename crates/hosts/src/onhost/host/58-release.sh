@@ -4,21 +4,21 @@
 switch() { # TO FROM
     claimed
     [ "$1" = none ] || [ -d "$root/releases/$1" ] || fail 1 "release $1 is not on this host; push it"
-    read_spec "$root/releases/$1"
-    admit_spec "$root/releases/$1"
+    read_spec "$root/specs/$1"
+    admit_spec
     lock
     current
     [ "$release" = "$2" ] || [ "$release" = "$1" ] || fail 22 "the current release is $release, not $2; look again"
     if [ "$1" = none ]; then rm -f "$root/current"; else point "$root/current" "releases/$1"; fi
     unlock
-    former=$(destination_of "$root/releases/$2") || former=
+    former=$(destination_of "$2") || former=
     lead_to_current "$former"
     serve "$1" "$spec_services"
     printf 'current %s\n' "$1"
 }
 
-destination_of() ( # FOLDER-OF-RELEASE. In a subshell: the spec of another release must not mix with the one that was read.
-    read_spec "$1" 2>/dev/null && printf '%s' "$spec_destination"
+destination_of() ( # RELEASE. In a subshell: the spec of another release must not mix with the one that was read.
+    read_spec "$root/specs/$1" 2>/dev/null && printf '%s' "$spec_destination"
 )
 
 lead_to_current() { # FORMER-DESTINATION: that of the spec takes its place

@@ -9,8 +9,8 @@ sweep() {
 }
 
 tidy() { # take.lock is held. What is large goes by rename first: a name never stands for half of something.
-    read_spec "$root/current"
     current
+    read_spec "$root/specs/$release"
     # shellcheck disable=SC2012 # digests, by time
     stay=" $release $(ls -t "$root/manifests" | head -n "$spec_keep_releases" | tr '\n' ' ')"
     for dir in "$root"/runs/*; do
@@ -27,8 +27,8 @@ tidy() { # take.lock is held. What is large goes by rename first: a name never s
         case $stay in *" ${dir##*/} "*) continue ;; esac
         [ ! -d "$dir" ] || mv "$dir" "$root/releases/.${dir##*/}"
     done
-    for manifest in "$root"/manifests/*; do
-        [ -d "$root/releases/${manifest##*/}" ] || rm -f "$manifest"
+    for of_release in "$root"/specs/* "$root"/manifests/*; do
+        [ -d "$root/releases/${of_release##*/}" ] || rm -rf "$of_release"
     done
     tidy_runs "$stay" "$spec_keep_runs_days"
     rm -rf "$root"/releases/.[0-9a-f]* "$root"/runs/.old-*
@@ -79,9 +79,10 @@ uninstall() { # FLEET
         for unit in $units; do systemctl disable --now "$unit" >/dev/null 2>&1 || :; done
         [ -z "$units" ] || systemctl daemon-reload || :
     fi
-    destination=$(destination_of "$root/current") || destination=
+    current
+    destination=$(destination_of "$release") || destination=
     if linked_to_current "$destination"; then rm -f "$destination"; fi
-    for name in identity watcher inbox chunks releases manifests current secrets secrets.digest services units runs lock take.lock bin; do
+    for name in identity watcher inbox chunks releases specs manifests current secrets secrets.digest services units runs lock take.lock bin; do
         rm -rf "${root:?}/$name"
     done
     rm -rf "$root"/.secrets-* "$root"/.[a-z]*.[0-9]*
