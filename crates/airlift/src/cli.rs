@@ -62,7 +62,7 @@ pub struct Acting {
     /// Go on without asking, also where something is destroyed.
     #[arg(short, long)]
     pub yes: bool,
-    /// How many hosts are worked on at once.
+    /// How many hosts are worked on at once, each until it is done [default: all].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: Option<u16>,
 }

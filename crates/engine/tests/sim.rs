@@ -66,7 +66,7 @@ impl Lab {
             spool: Arc::new(NullSpool),
             clock: Arc::new(SimClock(tokio::time::Instant::now())),
             feed: Feed::new().0,
-            concurrency: 64,
+            concurrency: None,
         }
     }
 

@@ -141,7 +141,7 @@ fn lines(tar: &[u8]) -> io::Result<Option<Vec<u8>>> {
         if name.starts_with("files") || !whole_lines || bytes.len() as u64 + content.len() as u64 > LINES {
             return Ok(None);
         }
-        let count = content.iter().filter(|byte| **byte == b'\n').count();
+        let count = content.split(|byte| *byte == b'\n').count() - 1;
         bytes.extend_from_slice(format!("{name} {count}\n").as_bytes());
         bytes.extend_from_slice(&content);
     }

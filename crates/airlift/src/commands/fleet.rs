@@ -63,7 +63,7 @@ pub(crate) struct Fleet {
     ports: Ports,
     feed: Feed,
     reader: Option<Reader>,
-    concurrency: usize,
+    concurrency: Option<usize>,
     locks: Vec<Lock>,
 }
 
@@ -95,7 +95,7 @@ impl Fleet {
             Some(wrap) => wrap(ports),
             None => ports,
         };
-        let concurrency = usize::from(config.run.concurrency);
+        let concurrency = config.run.concurrency.map(usize::from);
         Ok(Self {
             settings,
             config,
@@ -117,7 +117,7 @@ impl Fleet {
     /// Works on so many hosts at once.
     pub(crate) fn set_concurrency(&mut self, hosts: Option<u16>) {
         if let Some(hosts) = hosts {
-            self.concurrency = usize::from(hosts);
+            self.concurrency = Some(usize::from(hosts));
         }
     }
 

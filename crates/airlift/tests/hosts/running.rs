@@ -186,3 +186,20 @@ impl Processes for Vec<String> {
         self.iter().all(|line| line.contains("sshd"))
     }
 }
+
+#[test]
+fn hosts_run_all_at_once_or_as_many_as_were_said() {
+    let world = World::new(3, "");
+    let meeting = world.sandbox.root().join("meeting");
+    // Each ends when all three are there: were they not at once, none would.
+    let met =
+        world.script(&format!("echo in >>{meeting}; until [ \"$(grep -c in {meeting})\" = 3 ]; do sleep 0.1; done"));
+    let ran = world.sandbox.run(&["run", text(&met)]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+
+    let door = world.sandbox.root().join("door");
+    let alone = world.script(&format!("echo in >>{door}; sleep 0.2; echo out >>{door}"));
+    let ran = world.sandbox.run(&["run", text(&alone), "--concurrency", "1"]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(fs::read_to_string(door).unwrap(), "in\nout\n".repeat(3));
+}

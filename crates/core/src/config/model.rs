@@ -299,14 +299,14 @@ pub struct Run {
     #[serde(serialize_with = "duration::serialize")]
     #[schemars(with = "duration::Text")]
     pub timeout: Duration,
-    /// How many hosts are worked on at once.
+    /// How many hosts are worked on at once, each until it is done; all of them where it is left out.
     #[schemars(range(min = 1, max = 1000))]
-    pub concurrency: u16,
+    pub concurrency: Option<u16>,
 }
 
 impl Default for Run {
     fn default() -> Self {
-        Self { upload_timeout: Duration::from_mins(1), timeout: Duration::from_mins(5), concurrency: 64 }
+        Self { upload_timeout: Duration::from_mins(1), timeout: Duration::from_mins(5), concurrency: None }
     }
 }
 

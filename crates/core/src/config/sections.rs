@@ -207,7 +207,7 @@ fn run(value: &Value<'_>) -> Option<Run> {
     value.section("a map of limits", |keys| Run {
         upload_timeout: keys.read("upload_timeout", |v| v.duration("1s", "1d")).unwrap_or(default.upload_timeout),
         timeout: keys.read("timeout", |v| v.duration("1s", "30d")).unwrap_or(default.timeout),
-        concurrency: keys.read("concurrency", |v| v.number(1..=1000)).unwrap_or(default.concurrency),
+        concurrency: keys.read("concurrency", |v| v.number(1..=1000)),
     })
 }
 

@@ -91,5 +91,5 @@ const REST: &str = r#"
 # run:
 #   timeout: 5m
 #   upload_timeout: 60s
-#   concurrency: 64
+#   concurrency: 10
 "#;

@@ -49,7 +49,6 @@ impl Crew {
             return;
         }
         let mut past = self.pasts.remove(host).unwrap_or_default();
-        past.history.since = self.driver.engine.clock.now();
         past.history.cancelled = self.driver.cancelled;
         let task = HostTask {
             driver: self.driver.clone(),
@@ -129,6 +128,13 @@ struct HostTask {
 
 impl HostTask {
     async fn drive(mut self) -> Result<(HostId, Verdict), Halt> {
+        let driver = self.driver.clone();
+        let _turn = tokio::select! {
+            biased;
+            () = driver.stop.cancelled() => return Err(Halt::Stopped),
+            turn = driver.turns.acquire() => turn,
+        };
+        self.history.since = driver.engine.clock.now();
         loop {
             if self.driver.stop.is_cancelled() {
                 return Err(Halt::Stopped);

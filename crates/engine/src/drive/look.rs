@@ -15,7 +15,7 @@ use airlift_core::time::Moment;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::{Engine, Halt, host};
+use super::{CALLS, Engine, Halt, host};
 
 /// For how long a look waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl Engine {
     ) -> Result<JoinSet<(HostId, HostSeen)>, Halt> {
         let mut pins = self.pins().await?;
         let mut looks = JoinSet::new();
-        let gate = Arc::new(Semaphore::new(self.concurrency.max(1)));
+        let gate = Arc::new(Semaphore::new(self.concurrency.map_or(CALLS, |hosts| hosts.clamp(1, CALLS))));
         for host in operation.hosts() {
             let query = operation.query(&host);
             let (engine, gate) = (self.clone(), gate.clone());

@@ -28,6 +28,10 @@ use crate::log::{EventLog, HostRow, LogError, Query};
 use crate::port::{LookError, Ports, Target};
 use crate::spool::Spool;
 
+/// How many looks and acts are under way at once: as many logins as two processors and a default sshd take without losing
+/// time (docs/performance.md). Waiting for a host, and following what it prints, is not limited.
+const CALLS: usize = 64;
+
 /// What drives changes of one fleet.
 #[derive(Clone)]
 pub struct Engine {
@@ -43,8 +47,8 @@ pub struct Engine {
     pub clock: Arc<dyn Clock>,
     /// Who watches.
     pub feed: Feed,
-    /// How many hosts are looked at or acted upon at once. Waiting and following are not limited.
-    pub concurrency: usize,
+    /// How many hosts are worked on at once, each from its first look until it is settled; all where there is no limit.
+    pub concurrency: Option<usize>,
 }
 
 /// Why a change stopped before its end. Each of them can be resumed, but for a plan that was exceeded.
@@ -161,7 +165,8 @@ impl Engine {
             operation: Arc::new(change.began.operation),
             envelope: Arc::new(change.began.envelope),
             pins: Arc::new(Mutex::new(self.pins().await?)),
-            gate: Arc::new(Semaphore::new(self.concurrency.max(1))),
+            turns: Arc::new(Semaphore::new(self.concurrency.map_or(Semaphore::MAX_PERMITS, |hosts| hosts.max(1)))),
+            gate: Arc::new(Semaphore::new(CALLS)),
             cancelled: change.cancelled,
             stop: stop.child_token(),
         };
@@ -229,6 +234,9 @@ struct Driver {
     operation: Arc<Operation>,
     envelope: Arc<Envelope>,
     pins: Arc<Mutex<BTreeMap<HostId, Pins>>>,
+    /// Of hosts: who has one is worked on until it is settled.
+    turns: Arc<Semaphore>,
+    /// Of calls.
     gate: Arc<Semaphore>,
     cancelled: bool,
     stop: CancellationToken,

@@ -271,7 +271,7 @@ async fn what_killed_processes_left_of_the_anchor_is_swept_and_what_is_being_wri
     let folder = filled().await;
     let [old, new] = [".head-1-0", ".head-2-0"].map(|name| folder.state().join(name));
     fs::write(&new, "").unwrap();
-    let long_ago = SystemTime::now() - Duration::from_secs(7200);
+    let long_ago = SystemTime::now() - Duration::from_hours(2);
     fs::File::create(&old).unwrap().set_modified(long_ago).unwrap();
     folder.open();
     assert!(!old.exists() && new.exists());

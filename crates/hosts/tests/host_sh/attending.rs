@@ -64,7 +64,7 @@ on_every_shell! {
             .file("script", 0o644, "cat \"$DEPLOY_FILES_DIR/x\" \"$0\" | wc -c; echo \"$1\"")
             .file("argv", 0o644, "set -- 'a  b'\n")
             .folder("files", 0o755)
-            .file("files/x", 0o600, [b'x'; 30_000])
+            .file("files/x", 0o600, vec![b'x'; 30_000])
             .bytes();
         let requests = format!("launch t-1 plain {}\n{}", tar.len(), String::from_utf8(tar).unwrap());
         let told = after_facts(&host.attend_to_the_end("r-1", &requests).stdout);

@@ -68,7 +68,7 @@ on_every_shell! {
         if !is_root() {
             return;
         }
-        records_systemctl(host);
+        let _ = records_systemctl(host);
         let tree = spec("owner nobody:nogroup\nbootstrap setup.sh\nservice web.service\n")
             .file(".airlift/env", 0o644, "export A='b'\n")
             .file("setup.sh", 0o755, "true")
