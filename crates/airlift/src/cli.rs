@@ -421,12 +421,12 @@ pub struct Cancel {
 /// Arguments of `push`.
 #[derive(Debug, Args)]
 pub struct Push {
-    /// Which hosts.
-    #[command(flatten)]
-    pub select: Select,
     /// How the bundle's files are read.
     #[command(flatten)]
     pub bundle: Reading,
+    /// Which hosts.
+    #[command(flatten)]
+    pub select: Select,
     /// What applies to every command that acts.
     #[command(flatten)]
     pub acting: Acting,
