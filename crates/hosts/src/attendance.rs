@@ -14,7 +14,7 @@ use tokio::io::AsyncWriteExt as _;
 use crate::facts::{self, FactsError, Look};
 use crate::payload::Inline;
 use crate::remote::{self, AfterMark, MARK, Unseen, collect};
-use crate::ssh::{Command, Exec, Incoming, Output, RunError, Session};
+use crate::ssh::{Command, Exec, ExecError, Incoming, Output, RunError, Session};
 
 /// How long a look may take once a session is open.
 pub(crate) const LOOK: Duration = Duration::from_secs(20);
@@ -42,16 +42,16 @@ impl Attendance {
         command: &Command,
         run: &RunId,
     ) -> Result<(Look, Option<Self>), Unseen> {
-        let opening = async {
-            let mut exec = session.exec(command).await.map_err(RunError::Exec)?;
-            let answer = told(&mut exec.stdout).await?;
-            Ok::<_, RunError>((exec, answer))
-        };
-        let target = session.target().to_string();
-        let (mut exec, answer) = match tokio::time::timeout(LOOK, opening).await {
-            Ok(opened) => opened.map_err(|error| Unseen::lost(&error))?,
-            Err(_) => return Err(Unseen::lost(&RunError::TooSlow { target, limit: LOOK })),
-        };
+        let too_slow = || Unseen::lost(&RunError::TooSlow { target: session.target().to_string(), limit: LOOK });
+        let lost = |error| Unseen::lost(&RunError::Exec(error));
+        let opened = tokio::time::timeout(LOOK, session.exec(command)).await;
+        let mut exec = opened.map_err(|_| too_slow())?.map_err(lost)?;
+        let mut answer = Vec::new();
+        match tokio::time::timeout(LOOK, told(&mut exec.stdout, &mut answer)).await {
+            Ok(told) => told.map_err(lost)?,
+            Err(_) => return Err(noise_instead(exec, answer).await.unwrap_or_else(too_slow)),
+        }
+        let answer = String::from_utf8_lossy(&answer);
         let read = remote::after_mark(&answer).ok_or_else(|| FactsError::noise(&answer)).and_then(facts::read);
         let look = match read {
             Ok(look) => look,
@@ -163,19 +163,38 @@ impl Attendance {
     }
 }
 
-/// Reads up to the end of what a host tells of itself, or to the end of all.
-async fn told(stdout: &mut Incoming) -> Result<String, RunError> {
-    let mut answer = String::new();
-    let mut is_marked = false;
-    while let Some(line) = stdout.line(ANSWER).await.map_err(RunError::Exec)? {
-        answer.push_str(&line);
-        answer.push('\n');
-        is_marked |= answer.ends_with(MARK);
-        if (is_marked && line == "end") || answer.len() > ANSWER {
+/// Reads up to the end of what a host tells of itself, or to the end of all. What is read is in `answer` also when this is
+/// given up.
+async fn told(stdout: &mut Incoming, answer: &mut Vec<u8>) -> Result<(), ExecError> {
+    while answer.len() < ANSWER
+        && let Some(mut chunk) = stdout.chunk().await?
+    {
+        let before = answer.len();
+        answer.extend_from_slice(&chunk);
+        if let Some(end) = end_of_look(answer) {
+            stdout.put_back(chunk.split_off(end - before));
+            answer.truncate(end);
             break;
         }
     }
-    Ok(answer)
+    Ok(())
+}
+
+/// Where the answer to a look ends.
+fn end_of_look(answer: &[u8]) -> Option<usize> {
+    const LAST: &[u8] = b"\nend\n";
+    let find = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).position(|window| window == what);
+    let mark = find(answer, MARK.as_bytes())?;
+    find(&answer[mark..], LAST).map(|at| mark + at + LAST.len())
+}
+
+/// What a login says that keeps the command from its input, and perhaps lets it answer only when that has ended.
+async fn noise_instead(mut exec: Exec, mut answer: Vec<u8>) -> Option<Unseen> {
+    let _ = exec.stdin.close().await;
+    let _ = tokio::time::timeout(FAREWELL, told(&mut exec.stdout, &mut answer)).await;
+    let answer = String::from_utf8_lossy(&answer);
+    let said = answer.split(MARK).next().unwrap_or_default();
+    (!said.is_empty()).then(|| Unseen::unread(FactsError::noise(said), said, &[]))
 }
 
 /// The longest line that stands after the mark at the end.

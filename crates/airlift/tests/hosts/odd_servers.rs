@@ -120,7 +120,7 @@ fn what_a_login_shell_prints_is_never_taken_for_an_answer() {
 
 #[test]
 fn a_login_shell_that_takes_the_commands_input_is_refused_and_quoted() {
-    let world = World::with(1, "", |_, setup| noisy(setup, "cat >/dev/null; echo 'Choose: [1] shell'"));
+    let world = World::with(1, "", |_, setup| noisy(setup, "printf 'Choose: [1] shell '; cat >/dev/null"));
     let script = world.script("exit 0");
     let ran = world.sandbox.run(&["run", "--json", text(&script)]);
     let (result, message) = result_of(&end_of(&ran), "h1");

@@ -94,3 +94,24 @@ fn whoever_lives_does_not_wait_for_the_plan_of_who_does_not() {
     operator.kill();
     world.configure("");
 }
+
+#[test]
+fn a_reader_that_does_not_read_holds_up_neither_the_host_that_prints_nor_the_others() {
+    let world = World::new(3, "");
+    let script = world.script("[ \"$AIRLIFT_HOST\" != h1 ] || seq 1 2000000\nsleep 1\necho done");
+    // Nobody reads its output until its end is asked for, and a pipe holds little.
+    let mut operator = world.spawn(&["run", text(&script)]);
+    let run = world.newest_run();
+    for number in [2, 3, 1] {
+        let folder = world.run_folder(number, &run);
+        crate::sshd::eventually("the script to end", || folder.join("exit").exists());
+        let there = std::fs::read(folder.join("stdout")).unwrap();
+        crate::sshd::eventually("its output to be here", || world.spooled(number, &run, "stdout") == there);
+    }
+    assert!(!operator.is_over(), "it could print everything: the test shows nothing");
+    let ran = operator.end();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for last in ["h1 | 2000000", "h1 | done", "h2 | done", "h3 | done"] {
+        assert!(ran.stdout.contains(last), "{last}");
+    }
+}

@@ -145,6 +145,12 @@ impl Incoming {
         }
     }
 
+    /// Has this come next: the end of a chunk that the reader has no use for.
+    pub(crate) fn put_back(&mut self, rest: Bytes) {
+        debug_assert!(self.rest.is_empty(), "what was not read yet would be lost");
+        self.rest = rest;
+    }
+
     /// The next line, without its end; nothing where there is none of at most `limit` bytes. What follows it stays.
     pub async fn line(&mut self, limit: usize) -> Result<Option<String>, ExecError> {
         let mut line = Vec::new();
