@@ -42,17 +42,24 @@ impl Attendance {
         command: &Command,
         run: &RunId,
     ) -> Result<(Look, Option<Self>), Unseen> {
-        let opening = async {
-            let mut exec = session.exec(command).await.map_err(RunError::Exec)?;
-            let answer = told(&mut exec.stdout).await?;
-            Ok::<_, RunError>((exec, answer))
+        let mut exec = session.exec(command).await.map_err(|error| Unseen::lost(&RunError::Exec(error)))?;
+        let mut answer = String::new();
+        let mut told = tokio::time::timeout(LOOK / 2, hear(&mut exec.stdout, &mut answer)).await;
+        let mut waits = told.is_ok();
+        if told.is_err() {
+            // Something that reads our input to its end, as a login's menu, comes to its own end by that.
+            let _ = exec.stdin.shutdown().await;
+            told = tokio::time::timeout(LOOK / 2, hear(&mut exec.stdout, &mut answer)).await;
+        }
+        let Ok(told) = told else {
+            let target = session.target().to_string();
+            return Err(Unseen::lost(&RunError::TooSlow { target, limit: LOOK }));
         };
-        let target = session.target().to_string();
-        let (mut exec, answer) = match tokio::time::timeout(LOOK, opening).await {
-            Ok(opened) => opened.map_err(|error| Unseen::lost(&error))?,
-            Err(_) => return Err(Unseen::lost(&RunError::TooSlow { target, limit: LOOK })),
-        };
-        let read = remote::after_mark(&answer).ok_or_else(|| FactsError::noise(&answer)).and_then(facts::read);
+        told.map_err(|error| Unseen::lost(&error))?;
+        // What takes the input of this command takes that of every other.
+        let is_taken = !waits && !answer.starts_with(MARK);
+        let marked = remote::after_mark(&answer).filter(|_| !is_taken);
+        let read = marked.ok_or_else(|| FactsError::noise(&answer)).and_then(facts::read);
         let look = match read {
             Ok(look) => look,
             Err(error) => {
@@ -61,7 +68,7 @@ impl Attendance {
                 return Err(Unseen::unread(error, &answer, &said));
             }
         };
-        let waits = look.facts.program.is_some();
+        waits &= look.facts.program.is_some();
         let attendance = Self { run: run.clone(), exec, look: look.clone(), follows: false };
         Ok((look, waits.then_some(attendance)))
     }
@@ -164,9 +171,8 @@ impl Attendance {
 }
 
 /// Reads up to the end of what a host tells of itself, or to the end of all.
-async fn told(stdout: &mut Incoming) -> Result<String, RunError> {
-    let mut answer = String::new();
-    let mut is_marked = false;
+async fn hear(stdout: &mut Incoming, answer: &mut String) -> Result<(), RunError> {
+    let mut is_marked = answer.contains(MARK);
     while let Some(line) = stdout.line(ANSWER).await.map_err(RunError::Exec)? {
         answer.push_str(&line);
         answer.push('\n');
@@ -175,7 +181,7 @@ async fn told(stdout: &mut Incoming) -> Result<String, RunError> {
             break;
         }
     }
-    Ok(answer)
+    Ok(())
 }
 
 /// The longest line that stands after the mark at the end.
