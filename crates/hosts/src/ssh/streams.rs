@@ -151,7 +151,8 @@ impl Incoming {
         self.rest = rest;
     }
 
-    /// The next line, without its end; nothing where there is none of at most `limit` bytes. What follows it stays.
+    /// The next line, without its end, or the last of something that has no line end; nothing at the end, or where it is longer
+    /// than `limit` bytes. What follows it stays.
     pub async fn line(&mut self, limit: usize) -> Result<Option<String>, ExecError> {
         let mut line = Vec::new();
         while let Some(mut chunk) = self.chunk().await? {
@@ -163,10 +164,10 @@ impl Incoming {
             }
             line.extend_from_slice(&chunk);
             if line.len() > limit {
-                break;
+                return Ok(None);
             }
         }
-        Ok(None)
+        Ok((!line.is_empty()).then(|| String::from_utf8_lossy(&line).into_owned()))
     }
 
     fn end(&self) -> Result<(), ExecError> {
