@@ -104,6 +104,13 @@ fn a_run_that_nobody_stayed_with_is_not_taken_for_failed() {
 fn whoever_leaves_before_the_script_has_started_is_not_told_that_it_goes_on() {
     let sandbox = fleet(1);
     sandbox.write("work.sh", "#!/bin/sh\necho ran >>\"$HOME/ran\"\n");
+    // Enough to be sent by itself, before the start.
+    let seed = sandbox.root().as_str().bytes().fold(7u32, |seed, byte| seed.wrapping_mul(31) ^ u32::from(byte));
+    let noise = (0..120_000u32).scan(seed, |state, _| {
+        *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        Some(char::from(33 + u8::try_from((*state >> 16) % 90).unwrap()))
+    });
+    sandbox.write("files/data", &noise.collect::<String>());
     let root = sandbox.instance("held", "web/1").join("root/opt/airlift");
     let lock = File::open(root.join("lock")).unwrap();
     lock.lock().unwrap();
@@ -112,7 +119,7 @@ fn whoever_leaves_before_the_script_has_started_is_not_told_that_it_goes_on() {
         std::fs::read_dir(root.join("runs"))
             .unwrap()
             .flatten()
-            .any(|run| run.file_name().to_string_lossy().starts_with(".in-"))
+            .any(|run| run.file_name().to_string_lossy().starts_with("r-"))
     });
     // The first asks for an end after what is under way, the second does not wait for that.
     let pid = Pid::from_child(&run);

@@ -300,7 +300,8 @@ pub struct Run {
     #[schemars(with = "duration::Text")]
     pub timeout: Duration,
     /// How many hosts are worked on at once, each until it is done; all of them where it is left out.
-    #[schemars(range(min = 1, max = 1000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u16", range(min = 1, max = 1000))]
     pub concurrency: Option<u16>,
 }
 
