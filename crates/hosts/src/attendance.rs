@@ -42,25 +42,7 @@ impl Attendance {
         command: &Command,
         run: &RunId,
     ) -> Result<(Look, Option<Self>), Unseen> {
-        let too_slow = || Unseen::lost(&RunError::TooSlow { target: session.target().to_string(), limit: LOOK });
-        let lost = |error| Unseen::lost(&RunError::Exec(error));
-        let opened = tokio::time::timeout(LOOK, session.exec(command)).await;
-        let mut exec = opened.map_err(|_| too_slow())?.map_err(lost)?;
-        let mut answer = Vec::new();
-        match tokio::time::timeout(LOOK, told(&mut exec.stdout, &mut answer)).await {
-            Ok(told) => told.map_err(lost)?,
-            Err(_) => return Err(noise_instead(exec, answer).await.unwrap_or_else(too_slow)),
-        }
-        let answer = String::from_utf8_lossy(&answer);
-        let read = remote::after_mark(&answer).ok_or_else(|| FactsError::noise(&answer)).and_then(facts::read);
-        let look = match read {
-            Ok(look) => look,
-            Err(error) => {
-                let said =
-                    if answer.is_empty() { collect(&mut exec.stderr).await.unwrap_or_default() } else { Vec::new() };
-                return Err(Unseen::unread(error, &answer, &said));
-            }
-        };
+        let (look, exec) = open(session, command).await?;
         let waits = look.facts.program.is_some();
         let attendance = Self { run: run.clone(), exec, look: look.clone(), follows: false };
         Ok((look, waits.then_some(attendance)))
@@ -96,22 +78,7 @@ impl Attendance {
                 self.follows = true;
                 Ok(())
             }
-            _ => Err(self.complaint().await),
-        }
-    }
-
-    /// Why there was no answer.
-    async fn complaint(&mut self) -> ActError {
-        let ended = async {
-            let stderr = collect(&mut self.exec.stderr).await?;
-            Ok(Output { status: self.exec.exit.wait().await?, stdout: Vec::new(), stderr })
-        };
-        match ended.await {
-            Ok(output) => remote::answer(output).err().unwrap_or_else(|| ActError {
-                class: FailureClass::Unknown,
-                message: "the host's program ended without an answer".to_owned(),
-            }),
-            Err(error) => remote::lost(&RunError::Exec(error)),
+            _ => Err(remote::complaint_of(&mut self.exec).await),
         }
     }
 
@@ -153,14 +120,41 @@ impl Attendance {
         Ok(state.map(|state| self.look_with(state)))
     }
 
-    /// Has the host stop waiting, so that the channel is free for something else.
+    /// Has the host stop waiting.
     pub(crate) async fn leave(self) {
-        let farewell = async {
-            let _ = self.exec.stdin.close().await;
-            let _ = self.exec.exit.wait().await;
-        };
-        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+        leave(self.exec).await;
     }
+}
+
+/// Runs a command by which a host tells of itself, then waits to be told what to do.
+pub(crate) async fn open(session: &Session, command: &Command) -> Result<(Look, Exec), Unseen> {
+    let too_slow = || Unseen::lost(&RunError::TooSlow { target: session.target().to_string(), limit: LOOK });
+    let lost = |error| Unseen::lost(&RunError::Exec(error));
+    let opened = tokio::time::timeout(LOOK, session.exec(command)).await;
+    let mut exec = opened.map_err(|_| too_slow())?.map_err(lost)?;
+    let mut answer = Vec::new();
+    match tokio::time::timeout(LOOK, told(&mut exec.stdout, &mut answer)).await {
+        Ok(told) => told.map_err(lost)?,
+        Err(_) => return Err(noise_instead(exec, answer).await.unwrap_or_else(too_slow)),
+    }
+    let answer = String::from_utf8_lossy(&answer);
+    let read = remote::after_mark(&answer).ok_or_else(|| FactsError::noise(&answer)).and_then(facts::read);
+    match read {
+        Ok(look) => Ok((look, exec)),
+        Err(error) => {
+            let said = if answer.is_empty() { collect(&mut exec.stderr).await.unwrap_or_default() } else { Vec::new() };
+            Err(Unseen::unread(error, &answer, &said))
+        }
+    }
+}
+
+/// Has a host stop waiting, so that the channel is free for something else.
+pub(crate) async fn leave(exec: Exec) {
+    let farewell = async {
+        let _ = exec.stdin.close().await;
+        let _ = exec.exit.wait().await;
+    };
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
 }
 
 /// Reads up to the end of what a host tells of itself, or to the end of all. What is read is in `answer` also when this is

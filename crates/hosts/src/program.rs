@@ -18,6 +18,7 @@ pub const HOST_SH: &str = concat!(
     include_str!("onhost/host/50-spec.sh"),
     include_str!("onhost/host/52-take.sh"),
     include_str!("onhost/host/54-serve.sh"),
+    include_str!("onhost/host/56-supply.sh"),
     include_str!("onhost/host/58-release.sh"),
     include_str!("onhost/host/90-keep.sh"),
     include_str!("onhost/host/92-hostkey.sh"),

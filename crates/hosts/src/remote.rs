@@ -5,14 +5,13 @@ use std::borrow::Cow;
 use airlift_core::fault::chain;
 use airlift_core::history::FailureClass;
 use airlift_engine::port::{ActError, LookError};
-use bytes::Bytes;
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::mpsc;
 
 use crate::facts::FactsError;
+use crate::pipe::Input;
 use crate::pool::Place;
 use crate::program;
-use crate::ssh::{Command, ConnectError, ExecError, ExitStatus, Limits, Output, RunError, Session};
+use crate::ssh::{Command, ConnectError, Exec, ExecError, ExitStatus, Limits, Output, RunError, Session};
 
 /// Exit statuses of `host.sh` (docs/host-protocol.md).
 mod status {
@@ -75,30 +74,31 @@ impl Remote {
     }
 
     /// Runs a command with a stream as its input, as it comes.
-    pub(crate) async fn pour(
-        &self,
-        command: &Command,
-        mut input: mpsc::Receiver<std::io::Result<Bytes>>,
-    ) -> Result<String, ActError> {
+    pub(crate) async fn pour(&self, command: &Command, input: Input) -> Result<String, ActError> {
         let exec = self.session.exec(command).await.map_err(|e| lost(&RunError::Exec(e)))?;
-        let (mut stdin, mut stdout, mut stderr) = (exec.stdin, exec.stdout, exec.stderr);
-        let pouring = async {
-            while let Some(chunk) = input.recv().await {
-                let chunk = chunk.map_err(|error| ActError::definite(error.to_string()))?;
-                // A host that stops reading has something to say on its other streams.
-                if stdin.write_all(&chunk).await.is_err() {
-                    break;
-                }
-            }
-            let _ = stdin.close().await;
-            Ok(())
-        };
-        let (poured, out, err) = tokio::join!(pouring, collect(&mut stdout), collect(&mut stderr));
-        poured?;
-        let (stdout, stderr) = (out.map_err(|e| lost(&RunError::Exec(e)))?, err.map_err(|e| lost(&RunError::Exec(e)))?);
-        let status = exec.exit.wait().await.map_err(|e| lost(&RunError::Exec(e)))?;
-        answer(Output { status, stdout, stderr })
+        pour(exec, input).await
     }
+}
+
+/// Gives a running command the rest of its input, as it comes; reads the rest of its answer.
+pub(crate) async fn pour(exec: Exec, mut input: Input) -> Result<String, ActError> {
+    let (mut stdin, mut stdout, mut stderr) = (exec.stdin, exec.stdout, exec.stderr);
+    let pouring = async {
+        while let Some(chunk) = input.recv().await {
+            let chunk = chunk.map_err(|error| ActError::definite(error.to_string()))?;
+            // A host that stops reading has something to say on its other streams.
+            if stdin.write_all(&chunk).await.is_err() {
+                break;
+            }
+        }
+        let _ = stdin.close().await;
+        Ok(())
+    };
+    let (poured, out, err) = tokio::join!(pouring, collect(&mut stdout), collect(&mut stderr));
+    poured?;
+    let (stdout, stderr) = (out.map_err(|e| lost(&RunError::Exec(e)))?, err.map_err(|e| lost(&RunError::Exec(e)))?);
+    let status = exec.exit.wait().await.map_err(|e| lost(&RunError::Exec(e)))?;
+    answer(Output { status, stdout, stderr })
 }
 
 /// What stands before output that is told from what some logins print before every command, and between a run's standard output and
@@ -181,6 +181,21 @@ fn complaint(stderr: &str) -> Option<String> {
         .find_map(|line| line.strip_prefix("airlift: "))
         .or_else(|| stderr.lines().rev().find(said))
         .map(str::to_owned)
+}
+
+/// Why a command that was to answer ended without.
+pub(crate) async fn complaint_of(exec: &mut Exec) -> ActError {
+    let ended = async {
+        let stderr = collect(&mut exec.stderr).await?;
+        Ok(Output { status: exec.exit.wait().await?, stdout: Vec::new(), stderr })
+    };
+    match ended.await {
+        Ok(output) => answer(output).err().unwrap_or_else(|| ActError {
+            class: FailureClass::Unknown,
+            message: "the host's program ended without an answer".to_owned(),
+        }),
+        Err(error) => lost(&RunError::Exec(error)),
+    }
 }
 
 /// A command whose outcome is not known because its connection is gone, or that never began.

@@ -21,6 +21,8 @@ mod following;
 mod owner;
 #[path = "host_sh/runs.rs"]
 mod runs;
+#[path = "host_sh/supplying.rs"]
+mod supplying;
 #[path = "host_sh/taking.rs"]
 mod taking;
 

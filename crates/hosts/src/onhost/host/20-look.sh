@@ -69,6 +69,10 @@ tell_run() { printf 'run %s ' "$1" && state "$1" && echo; } # RUN
 look() { # [run ID]… [service NAME]…
     introduce
     free_kib && printf 'free %s\n' "$free"
+    tell "$@"
+}
+
+tell() { # [run ID]… [service NAME]…
     first_line "$root/watcher" && watcher=$line
     if held "$root/take.lock"; then take=busy; else take=idle; fi
     printf 'watcher %s\ntake %s\n' "${watcher:-none}" "$take"

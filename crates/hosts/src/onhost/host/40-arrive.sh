@@ -7,19 +7,36 @@ sums() { # what the pieces in this folder are to be, as sha256sum would print it
     done
 }
 
-keep_pieces() ( # FOLDER: moves what is whole into chunks/; prints how many; false if anything in the folder is not a whole piece
+keep_pieces() ( # FOLDER: moves what is whole into chunks/; prints how many; false if anything but a manifest is no whole piece
     cd "$1" || exit 1
-    sums >.sums
-    : >.whole
-    if [ -s .sums ]; then LC_ALL=C sha256sum -c .sums 2>/dev/null | sed -n 's/: OK$//p' >.whole; fi
-    # what `have` shared before is there already, and mv does not move a file onto itself
-    # shellcheck disable=SC2016 # expanded by the sh that xargs starts
-    xargs -r sh -c 'mv -f "$@" "$0/" 2>/dev/null
-        for piece; do if [ -e "$piece" ] && [ -e "$0/$piece" ]; then rm -f "$piece"; fi; done' "$root/chunks" <.whole
-    printf '%d' "$(wc -l <.whole)"
-    rm -f .sums .whole
-    for left in * .[!.]*; do [ ! -e "$left" ] && [ ! -L "$left" ] || exit 1; done
+    set --
+    for piece in *; do
+        if ! is_digest "$piece" || [ ! -f "$piece" ] || [ -L "$piece" ] || [ $# = 200 ]; then continue; fi
+        set -- "$@" "$piece"
+    done
+    # As a rule all that came is whole and new: then two processes do, where it is not too much for one argument list.
+    if [ $# = 0 ]; then
+        kept=0
+    elif [ $# -lt 200 ] && sums | LC_ALL=C sha256sum -c >/dev/null 2>&1 && mv -f "$@" "$root/chunks/" 2>/dev/null && gone "$@"; then
+        kept=$#
+    else
+        sums >.sums
+        LC_ALL=C sha256sum -c .sums 2>/dev/null | sed -n 's/: OK$//p' >.whole
+        # what `have` shared before is there already, and mv does not move a file onto itself
+        # shellcheck disable=SC2016 # expanded by the sh that xargs starts
+        xargs -r sh -c 'mv -f "$@" "$0/" 2>/dev/null
+            for piece; do if [ -e "$piece" ] && [ -e "$0/$piece" ]; then rm -f "$piece"; fi; done' "$root/chunks" <.whole
+        kept=$(wc -l <.whole)
+        rm -f .sums .whole
+    fi
+    printf '%d' "$kept"
+    for left in * .[!.]*; do
+        case $left in manifest | .manifest | .pieces | .sizes) continue ;; esac
+        [ ! -e "$left" ] && [ ! -L "$left" ] || exit 1
+    done
 )
+
+gone() { for piece; do [ ! -e "$piece" ] || return 1; done; } # FILES
 
 share_pieces() ( # FOLDER that somebody still receives into: what is whole there is in chunks/ as well
     cd "$1" || exit 0

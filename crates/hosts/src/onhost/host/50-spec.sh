@@ -35,19 +35,21 @@ read_spec() { # FOLDER: sets spec_*
 }
 
 keep_spec() { # TREE FOLDER: the folder gets all that is used of the spec's files, from a tree that is nobody else's yet
-    mkdir "$2" "$2/units"
+    tree=$1 kept=$2
+    set --
     for file in spec env; do
-        [ ! -e "$1/.airlift/$file" ] || cp "$1/.airlift/$file" "$2/$file"
+        [ ! -e "$tree/.airlift/$file" ] || set -- "$@" "$tree/.airlift/$file"
     done
+    [ $# = 0 ] || cp "$@" "$kept/"
     if [ "$spec_bootstrap" ]; then
         case /$spec_bootstrap/ in */../*) fail 64 "the bootstrap $spec_bootstrap leaves the release" ;; esac
-        [ -f "$1/$spec_bootstrap" ] || fail 64 "the bootstrap $spec_bootstrap is not in the release"
-        cp "$1/$spec_bootstrap" "$2/bootstrap"
+        [ -f "$tree/$spec_bootstrap" ] || fail 64 "the bootstrap $spec_bootstrap is not in the release"
+        cp "$tree/$spec_bootstrap" "$kept/bootstrap"
     fi
     for service in $spec_services; do
         case ${service##*/} in airlift.path | airlift.service) fail 64 "the service $service has the name of a unit of airlift's" ;; esac
-        [ -f "$1/$service" ] || fail 64 "the service $service is not in the release"
-        cp "$1/$service" "$2/units/"
+        [ -f "$tree/$service" ] || fail 64 "the service $service is not in the release"
+        cp "$tree/$service" "$kept/units/"
     done
 }
 

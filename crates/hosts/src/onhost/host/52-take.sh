@@ -8,22 +8,35 @@ take_one() { # RELEASE
     if tar -t -f "$bundle" 2>/dev/null | grep -qvxE 'manifest|[0-9a-f]{64}'; then
         fail 23 "the bundle holds something other than its manifest and pieces"
     fi
-    scratch=$root/chunks/.taken new=$root/chunks/.release specs=$root/specs/.$1
-    rm -rf "$scratch" "$new" "$specs"
-    (umask 077 && mkdir "$scratch")
-    damage=
-    tar -x -o -m -C "$scratch" -f "$bundle" 2>/dev/null || damage=yes
-    manifest=$root/manifests/.$1
-    if [ -L "$scratch/manifest" ] || ! mv -f "$scratch/manifest" "$manifest" 2>/dev/null; then damage=yes; fi
-    keep_pieces "$scratch" >/dev/null || damage=yes
+    scratch=$root/chunks/.taken
     rm -rf "$scratch"
-    [ -z "$damage" ] || short_of_space "the bundle is damaged; push it again" 23
-    check_manifest "$1" "$manifest"
+    (umask 077 && mkdir "$scratch")
+    cut=
+    tar -x -o -m -C "$scratch" -f "$bundle" 2>/dev/null || cut=yes
+    keep_bundle "$1" "$scratch" "$cut"
+    lay_out "$1" "$scratch"
+    activate "$1"
+    install_packages "$spec_packages"
+    serve "$1" "$spec_services"
+    if [ "$spec_bootstrap" ]; then bootstrap "$1"; fi
+}
 
-    if [ ! -d "$root/releases/$1" ]; then
-        mkdir "$new" # in a folder that nobody else may enter: no owner meddles while it is being given away
-        sed -n 's/^piece \([0-9a-f]*\) .*/\1/p' "$manifest" | (cd "$root/chunks" && xargs -r cat) |
-            tar -x -p -o -m -C "$new" -f - || short_of_space "the release could not be extracted"
+keep_bundle() { # RELEASE FOLDER CUT: of what was extracted there all that is whole is kept; fails unless nothing is missing then
+    [ "$3" ] || [ ! -f "$2/manifest" ] || [ -L "$2/manifest" ] || read_manifest "$1" "$2"
+    keep_pieces "$2" >/dev/null && [ -z "$3" ] && [ -e "$2/.pieces" ] ||
+        short_of_space "the bundle is damaged or cut short; push it again" 23
+    [ "$others" = 0 ] || check_sizes "$2"
+}
+
+lay_out() { # RELEASE FOLDER: puts the release in place whose manifest is in the folder, and was read
+    if [ -d "$root/releases/$1" ]; then
+        read_spec "$root/specs/$1"
+        admit_spec
+    else
+        new=$root/chunks/.release specs=$root/specs/$1 # no owner meddles in a folder that nobody else may enter
+        for left in "$new" "$specs"; do [ ! -e "$left" ] || rm -rf "$new" "$specs"; done
+        mkdir "$new" "$specs" "$specs/units"
+        extract "$2" "$new" || short_of_space "the release could not be extracted"
         read_spec "$new/.airlift"
         admit_spec
         keep_spec "$new" "$specs"
@@ -31,40 +44,58 @@ take_one() { # RELEASE
             chown -R -h "$spec_owner" "$new" || fail 1 "there is no $spec_owner to give the release to"
         fi
         persist -f "$new"
-        rm -rf "$root/specs/$1"
-        mv "$specs" "$root/specs/$1" # before the release: there is none without
         mv "$new" "$root/releases/$1"
-    else
-        read_spec "$root/specs/$1"
-        admit_spec
     fi
-    mv -f "$manifest" "$root/manifests/$1"
-    touch "$root/manifests/$1"
+    mv -f "$2/.manifest" "$root/manifests/$1"
+}
 
+extract() { # FOLDER-OF-LISTS FOLDER
+    case $count in
+    1) tar -x -p -o -m -C "$2" -f "$root/chunks/$only" ;;
+    *) (cd "$root/chunks" && xargs -r cat) <"$1/.pieces" | tar -x -p -o -m -C "$2" -f - ;;
+    esac
+}
+
+activate() { # RELEASE, whose spec was read
     current
     former=$(destination_of "$release") || former=
     lock
     point "$root/current" "releases/$1"
     unlock
     lead_to_current "$former"
-    install_packages "$spec_packages"
-    serve "$1" "$spec_services"
-    if [ "$spec_bootstrap" ]; then bootstrap "$1"; fi
 }
 
-# Pieces were hashed when they came. Here their sizes are compared, all by one wc: it finds what a loss of power cut short.
-check_manifest() { # RELEASE MANIFEST
-    if [ "$(grep -vcxE 'piece [0-9a-f]{64} [0-9]+' "$2")" != 3 ] || [ "$(head -n 1 "$2")" != 'airlift-bundle 1' ] ||
-        ! grep -qx "release $1" "$2" || [ "$(tail -n 1 "$2")" != end ]; then
-        fail 23 "the manifest is not one of release $1"
-    fi
-    sed -n 's/^piece \([0-9a-f]*\) \(.*\)/\2 \1/p' "$2" | sort -u >"$2.want"
-    sed 's/.* //' "$2.want" | (cd "$root/chunks" && xargs -r wc -c 2>/dev/null) | sed 's/^ *//;/ total$/d' | sort >"$2.here"
-    sort "$2.want" "$2.here" "$2.here" | uniq -u | sed 's/.* //' >"$2.missing"
-    first_line "$2.missing" && lacking=$line count=$(wc -l <"$2.missing")
-    (cd "$root/chunks" && xargs -r rm -f <"$2.missing")
-    rm -f "$2.want" "$2.here" "$2.missing"
-    [ -z "$lacking" ] || fail 23 "missing piece $lacking ($((count)) in all); push it again"
+# Sets count, how many pieces there are, only, which it is if there is one, and others, how many did not come with the manifest.
+read_manifest() { # RELEASE FOLDER: lists there what makes the release, .pieces and .sizes; .manifest is as young as the release here
+    count=0 others=0
+    {
+        IFS= read -r first && IFS= read -r second
+        printf '%s\n%s\n' "$first" "$second" >&5
+        while read -r word digest bytes rest && [ "$word" = piece ] && is_digest "$digest" && [ ! "$rest" ]; do
+            is_number 'number of bytes' "$bytes"
+            echo "$digest" >&3
+            echo "$bytes $digest" >&4
+            echo "piece $digest $bytes" >&5
+            count=$((count + 1)) only=$digest
+            [ -e "$2/$digest" ] || others=$((others + 1))
+        done
+        if [ "$first:$second:$word:$digest" != "airlift-bundle 1:release $1:end:" ] || read -r _; then
+            fail 23 "the manifest is not one of release $1"
+        fi
+        echo end >&5
+    } <"$2/manifest" 3>"$2/.pieces" 4>"$2/.sizes" 5>"$2/.manifest"
+}
+
+# Pieces are hashed when they come. Of those that came before, sizes are compared, all by one wc: it finds what a loss of power
+# cut short.
+check_sizes() { # FOLDER
+    (cd "$root/chunks" && xargs -r wc -c 2>/dev/null) <"$1/.pieces" | sed 's/^ *//;/ total$/d' >"$1/.here"
+    [ "$(sha256sum <"$1/.here")" != "$(sha256sum <"$1/.sizes")" ] || return 0
+    sort -u "$1/.sizes" >"$1/.want"
+    sort "$1/.want" "$1/.here" "$1/.here" | uniq -u | sed 's/.* //' >"$1/.missing"
+    first_line "$1/.missing" && lacking=$line count=$(wc -l <"$1/.missing")
+    (cd "$root/chunks" && xargs -r rm -f) <"$1/.missing"
+    fail 23 "missing piece $lacking ($((count)) in all); push it again"
 }
 
 bootstrap_run() { run=boot-${1%"${1#????????????????}"}; } # RELEASE: sets run
@@ -105,32 +136,42 @@ take() { # [--detached]
 
 take_all() { # take.lock is open as 7
     flock 7
-    why=$root/inbox/.why
     while release=$(next_bundle) && [ -n "$release" ]; do
-        set +e
-        (
-            set -e
-            take_one "$release"
-        ) 2>"$why"
-        status=$?
-        reason=
-        [ $status = 0 ] || reason=$(tail -n 1 "$why")
-        reason=${reason#airlift: }
-        # where there is no room, there is none for the reason either
-        if [ -z "$reason" ] && free_kib && [ "$free" -lt 1024 ]; then reason="no space left beneath $root; make room"; fi
-        set -e
-        rm -rf "$why" "$root/chunks/.taken" "$root/chunks/.release" "$root"/specs/.[0-9a-f]* "$root"/manifests/.[0-9a-f]*
-        refused=$root/inbox/refused/$release.bundle
+        try take_one "$release"
+        rm -rf "$root/chunks/.taken"
         if [ $status = 0 ]; then
-            rm -f "$root/inbox/$release.bundle" "$refused" "$refused.why"
+            rm -f "$root/inbox/$release.bundle"
             printf 'taken %s\n' "$release"
         else
-            put "$refused.why" "${reason:-taking it ended with status $status}"
-            mv -f "$root/inbox/$release.bundle" "$refused"
-            printf 'refused %s %s\n' "$release" "$reason"
+            mv -f "$root/inbox/$release.bundle" "$root/inbox/refused/$release.bundle"
+            refuse "$release"
         fi
     done
     tidy
+}
+
+try() { # FUNCTION RELEASE…: what ends it ends nothing else. Sets status, and keeps what it said for `refuse`
+    set +e
+    (
+        set -e
+        "$@"
+    ) 2>"$root/inbox/.why"
+    status=$?
+    set -e
+    for why in "$root/inbox/refused/$2.bundle" "$root/inbox/refused/$2.bundle.why"; do
+        [ ! -e "$why" ] || rm -f "$why"
+    done
+}
+
+refuse() { # RELEASE: with the reason that is left for `look` to tell
+    reason=$(tail -n 1 "$root/inbox/.why")
+    reason=${reason#airlift: }
+    # where there is no room, there is none for the reason either
+    if [ -z "$reason" ] && free_kib && [ "$free" -lt 1024 ]; then reason="no space left beneath $root; make room"; fi
+    reason=${reason:-taking it ended with status $status}
+    rm -rf "$root/chunks/.release"
+    put "$root/inbox/refused/$1.bundle.why" "$reason"
+    printf 'refused %s %s\n' "$1" "$reason"
 }
 
 await_take() {

@@ -3,21 +3,61 @@
 
 sweep() {
     claimed
-    guard "$root/take.lock"
-    exec 7>>"$root/take.lock"
-    if flock -n 7; then tidy; fi # else: a take sweeps when it is done
+    if take_lock_is_free; then tidy; fi # else: a take sweeps when it is done
 }
 
-tidy() { # take.lock is held. What is large goes by rename first: a name never stands for half of something.
+take_lock_is_free() { # it is ours then, as 7
+    guard "$root/take.lock"
+    exec 7>>"$root/take.lock"
+    flock -n 7
+}
+
+sweep_if_due() { # behind the back of whoever waits for this program. What time makes superfluous is looked for once an hour
+    first_line "$root/swept" && swept=$line
+    read -r now _ </proc/uptime
+    now=${now%.*}
+    due=
+    if [ "${swept% *}" != "$boot" ] || [ $((now - ${swept#* })) -gt 3600 ]; then due=yes; fi
     current
     read_spec "$root/specs/$release"
-    # shellcheck disable=SC2012 # digests, by time
-    stay=" $release $(ls -t "$root/manifests" | head -n "$spec_keep_releases" | tr '\n' ' ')"
+    set -- "$root"/releases/*
+    if [ "$due" ] || [ $# -gt "$spec_keep_releases" ]; then
+        (
+            exec </dev/null >/dev/null 2>&1
+            take_lock_is_free || exit 0
+            if [ "$due" ]; then tidy; else sweep_releases; fi
+        ) &
+    fi
+}
+
+tidy() { # take.lock is held
+    sweep_releases
+    tidy_runs "$stay" "$spec_keep_runs_days"
+    rm -rf "$root"/runs/.old-*
+    { referenced && referenced && find "$root/chunks" -maxdepth 1 -type f -name '[0-9a-f]*' -mmin +60; } | sed 's|.*/||' |
+        sort | uniq -u | (cd "$root/chunks" && xargs -r rm -f)
+    secrets=$(readlink "$root/secrets") || secrets=-
+    find "$root" -mindepth 1 -maxdepth 2 -name '.*' ! -name "$secrets" -mtime +0 -prune -exec rm -rf {} +
+    newest=$(readlink "$root/bin/host.sh") || newest=-
+    find "$root/bin" -mindepth 1 -maxdepth 1 -type d ! -name "${newest%/*}" ! -name "$program" -mtime +6 -exec rm -rf {} +
+    read -r now _ </proc/uptime
+    echo "$boot ${now%.*}" >"$root/swept"
+}
+
+sweep_releases() { # take.lock is held. Sets stay: those that do. What is large goes by rename first: a name never stands for half
+    current
+    read_spec "$root/specs/$release"
+    stay=" $release "
+    # shellcheck disable=SC2045 # digests, by time
+    for kept in $(ls -t "$root/manifests"); do
+        [ "$spec_keep_releases" -gt 0 ] || break
+        stay="$stay$kept " spec_keep_releases=$((spec_keep_releases - 1))
+    done
     for dir in "$root"/runs/*; do
         if [ -s "$dir/exit" ] || [ ! -e "$dir/started" ]; then
             continue
         elif held "$dir/lock"; then
-            stay="$stay $(sed -n 2p "$dir/started") "
+            stay="$stay$(sed -n 2p "$dir/started") "
         else # its supervisor died
             signal_group KILL "$dir" || :
             rm -rf "$dir/files" "$dir/argv" "$dir/env"
@@ -28,16 +68,9 @@ tidy() { # take.lock is held. What is large goes by rename first: a name never s
         [ ! -d "$dir" ] || mv "$dir" "$root/releases/.${dir##*/}"
     done
     for of_release in "$root"/specs/* "$root"/manifests/*; do
-        [ -d "$root/releases/${of_release##*/}" ] || rm -rf "$of_release"
+        if [ -e "$of_release" ] && [ ! -d "$root/releases/${of_release##*/}" ]; then rm -rf "$of_release"; fi
     done
-    tidy_runs "$stay" "$spec_keep_runs_days"
-    rm -rf "$root"/releases/.[0-9a-f]* "$root"/runs/.old-*
-    { referenced && referenced && find "$root/chunks" -maxdepth 1 -type f -name '[0-9a-f]*' -mmin +60; } | sed 's|.*/||' |
-        sort | uniq -u | (cd "$root/chunks" && xargs -r rm -f)
-    secrets=$(readlink "$root/secrets") || secrets=-
-    find "$root" -mindepth 1 -maxdepth 2 -name '.*' ! -name "$secrets" -mtime +0 -prune -exec rm -rf {} +
-    newest=$(readlink "$root/bin/host.sh") || newest=-
-    find "$root/bin" -mindepth 1 -maxdepth 1 -type d ! -name "${newest%/*}" ! -name "$program" -mtime +6 -exec rm -rf {} +
+    rm -rf "$root"/releases/.[0-9a-f]*
 }
 
 referenced() { find "$root/manifests" -type f -exec sed -n 's/^piece \([0-9a-f]*\) .*/\1/p' {} +; } # pieces; twice, so that uniq -u drops them
@@ -82,7 +115,7 @@ uninstall() { # FLEET
     current
     destination=$(destination_of "$release") || destination=
     if linked_to_current "$destination"; then rm -f "$destination"; fi
-    for name in identity watcher inbox chunks releases specs manifests current secrets secrets.digest services units runs lock take.lock bin; do
+    for name in identity watcher inbox chunks releases specs manifests current secrets secrets.digest services units runs lock take.lock swept bin; do
         rm -rf "${root:?}/$name"
     done
     rm -rf "$root"/.secrets-* "$root"/.[a-z]*.[0-9]*

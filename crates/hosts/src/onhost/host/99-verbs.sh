@@ -10,6 +10,7 @@
     have:0) have ;;
     receive:2) receive "$@" ;;
     offer:3) offer "$@" ;;
+    supply:*) supply "$@" ;;
     take:0) take ;;
     take:1) [ "$1" = --detached ] || fail 64 "take takes --detached or nothing, not '$1'" && take "$1" ;;
     await:1) [ "$1" = take ] || fail 64 "await takes 'take' or 'run RUN'" && await_take ;;

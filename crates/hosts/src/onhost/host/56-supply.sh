@@ -1,0 +1,81 @@
+# shellcheck shell=sh disable=SC2034,SC2154,SC2164 # `set -e` and variables of other parts: the joined program is checked without this
+# A release is brought over one command: the host tells of itself, is asked what it lacks, is sent that, puts the release in its
+# place where that takes but a moment, and tells of itself again.
+
+supply() { # [run ID]… [service NAME]… < REQUESTS
+    introduce
+    tell "$@"
+    while read -r request one two three four five; do
+        case $request in
+        have)
+            is_number 'number of digests' "$one"
+            # `head` may read more than it hands on
+            while [ "$one" -gt 0 ] && read -r digest; do echo "$digest" && one=$((one - 1)); done | (have)
+            echo end
+            ;;
+        deliver)
+            accept "$one" "$two" "$three" "$four" "$five"
+            introduce
+            tell "$@"
+            sweep_if_due
+            return
+            ;;
+        *) fail 64 "it takes 'have COUNT' or 'deliver RELEASE TOKEN FORM BYTES take|leave', not '$request'" ;;
+        esac
+    done
+}
+
+accept() { # RELEASE TOKEN FORM BYTES|all take|leave < TAR: the manifest, then pieces
+    is_digest "$1" || fail 64 "'$1' is no release"
+    is_name token "$2"
+    is_form "$3"
+    case $5 in take | leave) ;; *) fail 64 "a bundle is for take or leave, not '$5'" ;; esac
+    claimed
+    need tar sha256sum flock setsid
+    part=$root/chunks/.in-$2-$$
+    (umask 077 && mkdir "$part")
+    trap 'rm -rf "$part"' EXIT
+    arrive "$1" "$3" "$4" "$part"
+    status=$later
+    if [ "$5" = take ] && take_lock_is_free; then try settle "$1" "$part"; fi
+    case $status in
+    0) echo "taken $1" ;;
+    "$later") leave_in_inbox "$1" "$part" "$5" ;;
+    *) refuse "$1" ;;
+    esac
+    exec 7>&-
+}
+
+arrive() { # RELEASE FORM BYTES|all FOLDER
+    cut=
+    if [ "$3" = all ]; then
+        exec 6<"$4" # locked meanwhile: for `have` this is not what a dead connection has left
+        flock 6
+        unpack "$2" "$4" || cut=yes
+    else
+        is_number 'number of bytes' "$3"
+        head -c "$3" | unpack "$2" "$4" || cut=yes
+    fi
+    keep_bundle "$1" "$4" "$cut"
+    exec 6<&-
+}
+
+# The status of what only a process that outlives its connection can settle.
+later=75
+
+settle() { # RELEASE FOLDER
+    lay_out "$1" "$2"
+    if [ "$spec_bootstrap$spec_packages$spec_services" ] || [ -e "$root/services" ]; then exit "$later"; fi
+    activate "$1"
+}
+
+leave_in_inbox() { # RELEASE FOLDER take|leave
+    (
+        umask 077
+        tar -c -f "$root/inbox/.$1.$$" -C "$2" manifest
+        persist "$root/inbox/.$1.$$"
+        mv -f "$root/inbox/.$1.$$" "$root/inbox/$1.bundle"
+    )
+    if [ "$3" = take ] && [ ! -e "$root/watcher" ]; then detach take_all; fi
+    echo "offered $1"
+}

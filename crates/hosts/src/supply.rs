@@ -1,0 +1,85 @@
+//! A host supplied with a release over one channel: it tells of itself, is asked what it lacks, is sent that, puts it in its place
+//! and tells of itself again ("supply" in docs/host-protocol.md).
+
+use std::collections::HashSet;
+
+use airlift_core::bundle::Manifest;
+use airlift_core::id::Digest;
+use airlift_core::op::HostQuery;
+use airlift_engine::port::ActError;
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::Instant;
+
+use crate::attendance;
+use crate::facts::{self, Look};
+use crate::pipe::Input;
+use crate::remote::{self, Unseen};
+use crate::ssh::{Command, Exec, RunError, Session};
+
+/// The longest line of an answer: a word and a digest.
+const LINE: usize = 1 << 10;
+
+/// A channel on which a host waits to be supplied.
+pub(crate) struct Supply {
+    exec: Exec,
+    /// What it was asked to tell of itself.
+    query: HostQuery,
+    /// What it told.
+    look: Look,
+    since: Instant,
+}
+
+impl Supply {
+    /// Has the host tell of itself and wait for what is to come. None is left where it has no `host.sh` yet.
+    pub(crate) async fn open(
+        session: &Session,
+        command: &Command,
+        query: &HostQuery,
+    ) -> Result<(Look, Option<Self>), Unseen> {
+        let (look, exec) = attendance::open(session, command).await?;
+        let supply = Self { exec, query: query.clone(), look: look.clone(), since: Instant::now() };
+        let waits = look.facts.program.is_some();
+        Ok((look, waits.then_some(supply)))
+    }
+
+    /// What the host told, and when, if that was an answer to this.
+    pub(crate) fn told(&self, query: &HostQuery) -> Option<(&Look, Instant)> {
+        (self.query == *query).then_some((&self.look, self.since))
+    }
+
+    /// Asks which pieces of a release the host lacks.
+    pub(crate) async fn missing(&mut self, manifest: &Manifest) -> Result<HashSet<Digest>, ActError> {
+        let digests: Vec<String> = manifest.distinct().map(|piece| piece.digest.to_string()).collect();
+        let request = format!("have {}\n{}\n", digests.len(), digests.join("\n"));
+        // A host that does not read has something to say.
+        let _ = self.exec.stdin.write_all(request.as_bytes()).await;
+        let mut missing = HashSet::new();
+        loop {
+            let line = self.exec.stdout.line(LINE).await.map_err(|error| remote::lost(&RunError::Exec(error)))?;
+            match line.as_deref() {
+                Some("end") => return Ok(missing),
+                Some(line) => {
+                    let digest = line.strip_prefix("missing ").and_then(|digest| digest.parse().ok());
+                    missing.insert(digest.ok_or_else(|| ActError::transient(format!("it answered oddly: {line:?}")))?);
+                }
+                None => return Err(remote::complaint_of(&mut self.exec).await),
+            }
+        }
+    }
+
+    /// Sends a request with what belongs to it, which is the last; gives what the host tells of itself then.
+    pub(crate) async fn deliver(self, request: &str, payload: Input) -> Result<(HostQuery, Look), ActError> {
+        let Self { mut exec, query, .. } = self;
+        let _ = exec.stdin.write_all(request.as_bytes()).await;
+        let answer = remote::pour(exec, payload).await?;
+        // What came of it stands on the first line, and is told by the facts as well.
+        let (_, look) = answer.split_once('\n').ok_or_else(|| ActError::unknown("its answer was cut off"))?;
+        let look = facts::read(look).map_err(|error| ActError::unknown(error.to_string()))?;
+        Ok((query, look))
+    }
+
+    /// Has the host stop waiting.
+    pub(crate) async fn leave(self) {
+        attendance::leave(self.exec).await;
+    }
+}

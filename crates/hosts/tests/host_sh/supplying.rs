@@ -1,0 +1,171 @@
+//! A release brought over one command: asked for what is missing, sent, put in place, told of; nothing lost where that is cut off.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use super::bundle::{Bundle, Tar};
+use super::delivery::{compressed, noise};
+use super::fixture::{Host, Outcome, eventually};
+use super::taking::{boot_run, spec};
+use crate::{on_every_shell, on_one_shell};
+
+/// The request to deliver what follows as the last thing on the line.
+fn deliver(bundle: &Bundle, form: &str, bytes: &str, then: &str) -> String {
+    format!("deliver {} t-1 {form} {bytes} {then}\n", bundle.release)
+}
+
+fn request(bundle: &Bundle, payload: &[u8]) -> Vec<u8> {
+    [deliver(bundle, "plain", &payload.len().to_string(), "take").as_bytes(), payload].concat()
+}
+
+/// The looks and what stands between them.
+fn parts(outcome: &Outcome) -> Vec<String> {
+    outcome.text().split_inclusive("\nend\n").map(str::to_owned).collect()
+}
+
+impl Host {
+    fn supply(&self, requests: &[u8]) -> Outcome {
+        self.feed(&["supply"], requests)
+    }
+
+    fn supplied(&self, bundle: &Bundle) {
+        self.supply(&request(bundle, &bundle.full())).ok();
+        // Somebody may be sweeping, for whom it waits in the inbox.
+        eventually("it is current", || self.look("current") == [bundle.release.as_str()]);
+    }
+}
+
+on_every_shell! {
+    fn one_command_brings_a_release_and_tells_before_and_after(host: &Host) {
+        let bundle = Bundle::of(Tar::new().folder("bin", 0o755).file("bin/tool", 0o755, noise(3000)));
+        let outcome = host.supply(&request(&bundle, &bundle.full()));
+        let told = parts(&outcome);
+        assert_eq!((told.len(), outcome.status), (2, Some(0)), "{}", outcome.error());
+        assert!(told[0].starts_with("airlift-host 1\n") && told[0].contains("\ncurrent none\n"), "{}", told[0]);
+        assert!(told[1].starts_with(&format!("taken {}\nairlift-host 1\n", bundle.release)), "{}", told[1]);
+        assert!(told[1].contains(&format!("\ntake idle\ncurrent {0}\nrelease {0}\n", bundle.release)), "{}", told[1]);
+        assert_eq!((host.read("current/bin/tool"), host.mode("current/bin/tool")), (noise(3000), 0o755));
+        assert_eq!(host.read(&format!("manifests/{}", bundle.release)), bundle.manifest().as_bytes());
+        assert_eq!(host.list("chunks").len(), bundle.distinct().len());
+        // Another one, of which the host has a part, and is asked about it.
+        let next = Bundle::of(Tar::new().folder("bin", 0o755).file("bin/tool", 0o755, noise(3000)).file("more", 0o600, "more"));
+        let digests = next.digests();
+        let asked = format!("have {}\n{digests}", digests.lines().count());
+        let told = parts(&host.supply(asked.as_bytes()));
+        let missing: Vec<&str> = told[1].lines().filter_map(|line| line.strip_prefix("missing ")).collect();
+        assert!(told[1].ends_with("end\n") && !missing.is_empty() && missing.len() < next.distinct().len(), "{}", told[1]);
+        let only = next.distinct().into_iter().filter(|(digest, _)| missing.contains(&digest.as_str()));
+        let payload = only.fold(Tar::new().file("manifest", 0o644, next.manifest()), |tar, (digest, bytes)| tar.file(&digest, 0o644, bytes));
+        host.supply(&[asked.as_bytes(), deliver(&next, "plain", "all", "take").as_bytes(), &payload.bytes()].concat()).ok();
+        eventually("it is current", || host.look("current") == [next.release.as_str()]);
+        assert_eq!(host.read("current/more"), b"more");
+    }
+
+    fn nothing_is_done_for_who_only_looks_or_asks(host: &Host) {
+        host.supply(b"").ok();
+        host.supply(b"have 0\n").ok();
+        host.supply(b"bring it\n").fails(64, "deliver RELEASE");
+        assert_eq!((host.list("chunks"), host.list("releases"), host.list("inbox")), (vec![], vec![], vec!["refused".to_owned()]));
+    }
+
+    fn a_release_that_starts_something_is_taken_by_a_process_that_outlives_the_connection(host: &Host) {
+        let bundle = Bundle::of(spec("bootstrap setup.sh\n").file("setup.sh", 0o644, "echo set up"));
+        let told = parts(&host.supply(&request(&bundle, &bundle.full())));
+        assert!(told[1].starts_with(&format!("offered {}\n", bundle.release)), "{}", told[1]);
+        eventually("it bootstraps", || host.state(&boot_run(&bundle)).contains("exit=code:0"));
+        assert_eq!(host.look("current"), [bundle.release.as_str()]);
+        eventually("its lock is free", || host.look("take") == ["idle"]);
+        assert_eq!(host.look("waiting"), [""; 0]);
+    }
+
+    fn a_release_that_cannot_be_followed_is_refused_with_the_reason(host: &Host) {
+        let bad = Bundle::of(spec("sing a song\n"));
+        let told = parts(&host.supply(&request(&bad, &bad.full())));
+        assert!(told[1].starts_with(&format!("refused {} this host.sh does not know 'sing'", bad.release)), "{}", told[1]);
+        assert!(told[1].contains(&format!("\nrefused {} this host.sh", bad.release)), "{}", told[1]);
+        assert_eq!((host.look("current"), host.list("releases")), (vec!["none".to_owned()], vec![]));
+        let good = Bundle::of(Tar::new().file("data", 0o644, noise(100)));
+        host.supplied(&good);
+    }
+
+    fn what_is_cut_off_keeps_what_is_whole_and_changes_nothing(host: &Host) {
+        let bundle = Bundle::cut(Tar::new().file("data", 0o644, noise(8000)), 1000);
+        let full = bundle.full();
+        for cut in [0, 300, 512, 2000, full.len() / 2, full.len() - 2000] {
+            for bytes in [full.len().to_string(), "all".to_owned()] {
+                let requests = [deliver(&bundle, "plain", &bytes, "take").as_bytes(), &full[..cut]].concat();
+                assert_eq!(host.supply(&requests).status, Some(23), "cut at {cut} of {bytes}");
+                assert_eq!((host.look("current"), host.list("releases"), host.look("waiting")), (vec!["none".to_owned()], vec![], vec![]));
+                assert!(!host.list("chunks").iter().any(|name| name.starts_with('.')));
+            }
+        }
+        let kept = host.list("chunks").len();
+        assert!(kept >= bundle.distinct().len() / 2, "only {kept} pieces were kept");
+        host.supplied(&bundle);
+        assert_eq!(host.read("current/data"), noise(8000));
+    }
+
+    fn a_piece_that_was_changed_on_its_way_is_not_kept(host: &Host) {
+        let bundle = Bundle::of(Tar::new().file("data", 0o644, noise(3000)));
+        let mut full = bundle.full();
+        let at = full.windows(32).position(|window| window == &bundle.pieces[1].1[..32]).unwrap();
+        full[at] ^= 1;
+        host.supply(&request(&bundle, &full)).fails(23, "push it again");
+        assert!(!host.exists(&format!("chunks/{}", bundle.pieces[1].0)));
+        host.supplied(&bundle);
+    }
+
+    fn what_lay_here_and_lost_its_end_is_missed_before_it_is_used(host: &Host) {
+        let bundle = Bundle::of(Tar::new().file("data", 0o644, noise(3000)));
+        host.feed(&["receive", "t-1", "plain"], &bundle.stream()).ok();
+        fs::write(host.root("chunks").join(&bundle.pieces[2].0), "short").unwrap();
+        host.supply(&request(&bundle, &bundle.empty())).fails(23, &format!("missing piece {} (1 in all)", bundle.pieces[2].0));
+        host.supplied(&bundle);
+    }
+
+    fn another_take_is_waited_for_by_somebody_else(host: &Host) {
+        let first = Bundle::of(spec("bootstrap setup.sh\n").file("setup.sh", 0o644, "until [ -e \"$HOME/go\" ]; do sleep 0.1; done"));
+        host.supply(&request(&first, &first.full())).ok();
+        eventually("it bootstraps", || host.state(&boot_run(&first)).starts_with("running"));
+        let next = Bundle::of(Tar::new().file("data", 0o644, noise(100)));
+        let told = parts(&host.supply(&request(&next, &next.full())));
+        assert!(told[1].starts_with(&format!("offered {}\n", next.release)) && told[1].contains("\ntake busy\n"), "{}", told[1]);
+        assert_eq!(host.look("current"), [first.release.as_str()]);
+        fs::write(host.path("home/go"), "").unwrap();
+        eventually("the next one is taken", || host.look("current") == [next.release.as_str()]);
+    }
+
+    fn who_may_only_leave_it_leaves_it_in_the_inbox(host: &Host) {
+        let bundle = Bundle::of(Tar::new().file("data", 0o644, noise(100)));
+        let full = bundle.full();
+        host.supply(&[deliver(&bundle, "plain", "all", "leave").as_bytes(), &full].concat()).ok();
+        assert_eq!((host.look("waiting"), host.look("current")), (vec![bundle.release.clone()], vec!["none".to_owned()]));
+        assert_eq!(host.verb(&["take"]).ok(), format!("taken {}\n", bundle.release));
+    }
+
+    fn packed_bundles_are_unpacked(host: &Host) {
+        for (form, text) in [("gzip", "one"), ("zstd", "two")] {
+            let bundle = Bundle::of(Tar::new().file("data", 0o644, text));
+            let packed = compressed(form, &bundle.full());
+            host.supply(&[deliver(&bundle, form, &packed.len().to_string(), "take").as_bytes(), &packed].concat()).ok();
+            eventually("it is current", || host.look("current") == [bundle.release.as_str()]);
+            assert_eq!(host.read("current/data"), text.as_bytes());
+        }
+    }
+}
+
+on_one_shell! {
+    fn surplus_releases_go_behind_the_back_of_who_brings_one(host: &Host) {
+        let bundles: Vec<Bundle> = (0..5).map(|n| Bundle::of(Tar::new().file("n", 0o644, n.to_string()))).collect();
+        let past = SystemTime::now() - Duration::from_secs(100);
+        for (bundle, number) in bundles.iter().zip(0..) {
+            host.supplied(bundle);
+            eventually("nobody sweeps", || host.look("take") == ["idle"]);
+            let manifest = fs::File::open(host.root(&format!("manifests/{}", bundle.release))).unwrap();
+            manifest.set_modified(past + Duration::from_secs(number)).unwrap(); // busybox ls knows no part of a second
+        }
+        let newest: BTreeSet<String> = bundles[2..].iter().map(|bundle| bundle.release.clone()).collect();
+        eventually("the newest are left", || host.list("releases").into_iter().collect::<BTreeSet<_>>() == newest);
+    }
+}
