@@ -28,6 +28,7 @@ fn a_file_of_half_a_gibibyte_is_planned_and_written_in_little_memory() {
         env: &Env::default(),
         cache: None,
         remembers: false,
+        store: None,
         rehash: false,
         now: SystemTime::now(),
         progress: &|_| {},
