@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, Read as _, Write};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use airlift_core::action::{DeliverBundle, Outcome, PlaceSecrets, SwitchRelease, TakeBundle};
 use airlift_core::fault::chain;
@@ -24,7 +24,7 @@ use crate::remote::Remote;
 impl SshHosts {
     /// The pieces of releases, kept until the changes that need them have ended.
     pub fn store(&self) -> Result<Arc<Store>, StoreError> {
-        let mut store = self.inner().store.lock().expect("no holder of this lock panics");
+        let mut store = self.inner().store.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(store) = &*store {
             return Ok(store.clone());
         }

@@ -189,7 +189,8 @@ impl Job<'_> {
                     }
                 }
                 Part::Zeros(count) => {
-                    bytes.extend_from_slice(&tar::END[..usize::try_from(count).expect("no run is longer than the end")])
+                    let count = usize::try_from(count).expect("no run is longer than the end");
+                    bytes.extend_from_slice(&tar::END[..count]);
                 }
                 Part::Content(index) => {
                     let start = bytes.len();

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use airlift_core::bundle::{BadManifest, Manifest, Piece};
@@ -146,11 +146,15 @@ impl Store {
     }
 
     fn is_checked(&self, digest: &Digest, len: u64) -> bool {
-        self.checked.lock().expect("no holder of this lock panics").get(digest) == Some(&len)
+        self.checked().get(digest) == Some(&len)
     }
 
     fn trust(&self, digest: Digest, len: u64) {
-        self.checked.lock().expect("no holder of this lock panics").insert(digest, len);
+        self.checked().insert(digest, len);
+    }
+
+    fn checked(&self) -> MutexGuard<'_, HashMap<Digest, u64>> {
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn piece(&self, digest: &Digest) -> PathBuf {
@@ -209,8 +213,7 @@ impl Alone<'_> {
                 fs_err::remove_file(&path)?;
             }
         }
-        let mut checked = self.store.checked.lock().expect("no holder of this lock panics");
-        checked.retain(|piece, _| kept.contains(piece));
+        self.store.checked().retain(|piece, _| kept.contains(piece));
         Ok(())
     }
 }
