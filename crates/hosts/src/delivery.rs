@@ -4,33 +4,44 @@
 
 use std::collections::HashSet;
 use std::io::{self, Read as _, Write};
+use std::sync::{Arc, PoisonError};
 
 use airlift_core::action::{DeliverBundle, Outcome, PlaceSecrets, SwitchRelease, TakeBundle};
+use airlift_core::fault::chain;
 use airlift_core::id::Digest;
 use airlift_engine::permit::Permit;
 use airlift_engine::port::{ActError, Delivery, Target};
 use async_trait::async_trait;
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use flate2::write::GzEncoder;
 use fs_err as fs;
 
 use crate::SshHosts;
-use crate::bundle::{BundleFile, Compression, PieceSource as _, write_pieces};
+use crate::bundle::{Compression, PieceSource as _, Store, StoreError, Stored, write_pieces};
 use crate::pipe::{Count, Input, Progress, limited, pipe};
 use crate::remote::Remote;
 
-/// Where the bundle of a release lies until the changes that need it have ended.
-pub fn bundle_path(cache: &Utf8Path, release: &Digest) -> Utf8PathBuf {
-    cache.join("bundles").join(format!("{release}.bundle"))
-}
-
 impl SshHosts {
-    async fn open_bundle(&self, release: &Digest) -> Result<BundleFile, ActError> {
-        let path = bundle_path(&self.inner().cache, release);
-        tokio::task::spawn_blocking(move || BundleFile::open(path.as_std_path()))
+    /// The pieces of releases, kept until the changes that need them have ended.
+    pub fn store(&self) -> Result<Arc<Store>, StoreError> {
+        let mut store = self.inner().store.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = &*store {
+            return Ok(store.clone());
+        }
+        Ok(store.insert(Arc::new(Store::open(self.inner().cache.as_std_path())?)).clone())
+    }
+
+    /// The same, where something was kept before.
+    pub fn known_store(&self) -> Result<Option<Arc<Store>>, StoreError> {
+        if Store::is_in(self.inner().cache.as_std_path()) { self.store().map(Some) } else { Ok(None) }
+    }
+
+    async fn open_bundle(&self, release: Digest) -> Result<Stored, ActError> {
+        let hosts = self.clone();
+        tokio::task::spawn_blocking(move || hosts.store()?.release(&release))
             .await
             .map_err(|error| ActError::definite(error.to_string()))?
-            .map_err(|error| ActError::definite(format!("{error}; run the command anew, which builds it again")))
+            .map_err(|error| ActError::definite(chain(&error)))
     }
 
     /// Sends what the host lacks; tells how much that was.
@@ -38,7 +49,7 @@ impl SshHosts {
         &self,
         remote: &Remote,
         permit: &Permit<DeliverBundle>,
-        bundle: BundleFile,
+        bundle: Stored,
     ) -> Result<Outcome, ActError> {
         let mut list = String::new();
         for piece in bundle.manifest().distinct() {
@@ -94,7 +105,7 @@ impl Delivery for SshHosts {
 
     async fn deliver(&self, at: &Target, permit: Permit<DeliverBundle>) -> Result<Outcome, ActError> {
         let release = permit.action().release;
-        let bundle = self.open_bundle(&release).await?;
+        let bundle = self.open_bundle(release).await?;
         // All its pieces are sent before: what is offered is the list of them.
         let offered = bundle.manifest().empty_bundle();
         let remote = self.remote(at).await?;

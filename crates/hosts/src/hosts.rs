@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use camino::Utf8PathBuf;
 
 use crate::attendance::{Attendance, LOOK};
+use crate::bundle::Store;
 use crate::facts::{self, Look};
 use crate::payload::Inline;
 use crate::pool::{Logins, Place, Pool};
@@ -38,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) feed: Feed,
     /// Where bundles and payloads of unfinished changes are kept.
     pub(crate) cache: Utf8PathBuf,
+    /// Opened when it is first needed.
+    pub(crate) store: Mutex<Option<Arc<Store>>>,
     pub(crate) secrets: OnceLock<SecretSet>,
     /// Payloads that are small enough to travel with the start of their run.
     pub(crate) inline: Mutex<HashMap<RunId, Option<Arc<Inline>>>>,
@@ -47,7 +50,8 @@ impl SshHosts {
     /// Ports that log in by `logins` and deliver what is in `cache`.
     pub fn new(logins: Logins, cache: Utf8PathBuf, feed: Feed) -> Self {
         let pool = Pool::new(logins);
-        Self { inner: Arc::new(Inner { pool, feed, cache, secrets: OnceLock::new(), inline: Mutex::default() }) }
+        let (store, secrets, inline) = (Mutex::default(), OnceLock::new(), Mutex::default());
+        Self { inner: Arc::new(Inner { pool, feed, cache, store, secrets, inline }) }
     }
 
     /// Hands over the secrets that are to be placed; what was handed over first stays.

@@ -22,7 +22,6 @@ mod secrets;
 pub mod ssh;
 mod ways;
 
-pub use delivery::bundle_path;
 pub use given::usual_options;
 pub use hosts::SshHosts;
 pub use listed::Listed;

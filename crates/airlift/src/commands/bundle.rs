@@ -24,7 +24,7 @@ pub(crate) async fn run(args: Bundle, settings: Settings) -> Result<Exit, Error>
 async fn build(output: &Utf8Path, rehash: bool, settings: &Settings) -> Result<Exit, Error> {
     let project = Project::load(settings)?;
     let memory = project.cache(settings).join("scan");
-    let plan = project.scan(settings, Memory::Read(&memory), rehash).await?.ok_or_else(no_bundle)?;
+    let plan = project.scan(settings, Memory::Read(&memory), None, rehash).await?.ok_or_else(no_bundle)?;
     let release = plan.release();
     let temporary = output.with_extension("part");
     let sent = tokio::task::spawn_blocking({
@@ -82,7 +82,7 @@ async fn show_file(file: &Utf8Path, settings: &Settings) -> Result<Exit, Error> 
 
 async fn show_project(settings: &Settings) -> Result<Exit, Error> {
     let project = Project::load(settings)?;
-    let plan = project.scan(settings, Memory::None, false).await?.ok_or_else(no_bundle)?;
+    let plan = project.scan(settings, Memory::None, None, false).await?.ok_or_else(no_bundle)?;
     if settings.json {
         say_json(&json!({
             "v": 1, "type": "bundle", "release": plan.release(), "pieces": plan.manifest().pieces.len(), "missing": 0,

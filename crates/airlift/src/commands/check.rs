@@ -25,7 +25,7 @@ struct Checked<'c> {
 pub(crate) async fn run(settings: &Settings) -> Result<Exit, Error> {
     let project = Project::load(settings)?;
     project.check_ways()?;
-    let scanned = project.scan(settings, Memory::None, false).await?;
+    let scanned = project.scan(settings, Memory::None, None, false).await?;
     let hosts = project.hosts();
     let warnings = project.warnings();
     let checked = Checked {

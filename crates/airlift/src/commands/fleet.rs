@@ -25,7 +25,7 @@ use super::project::Project;
 use super::secrets;
 use crate::Hooks;
 use crate::cli::Acting;
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::render::{self, Renderer, Style};
 use crate::settings::Settings;
 
@@ -183,13 +183,14 @@ impl Fleet {
         self.project.limits().reach_s
     }
 
-    /// What the fleet should be, with the bundle as the project has it now. What acts finds the bundle in the cache.
+    /// What the fleet should be, with the bundle as the project has it now. What acts finds its pieces in the store.
     /// With `rehash` every file is read, whatever is remembered of it.
     pub(crate) async fn desired(&self, rehash: bool) -> Result<Desired, Error> {
         for warning in self.project.warnings().iter().filter(|warning| warning.code == Code::SecretInBundle.as_str()) {
             warn(&warning.to_string());
         }
-        let release = self.project.release(&self.settings, &self.cache, !self.is_dry(), rehash).await?;
+        let store = if self.is_dry() { None } else { Some(self.hosts.store().map_err(|e| Error::failed(chain(&e)))?) };
+        let release = self.project.release(&self.settings, store, rehash).await?;
         Ok(Desired { release, secrets: self.read_secrets()?, ..self.desired_without_bundle() })
     }
 
@@ -254,9 +255,13 @@ impl Fleet {
         if let Operation::Run(run) = operation {
             let _ = airlift_hosts::payload::forget(&self.cache, &run.run);
         }
-        if let Ok(unfinished) = self.log.unfinished().await {
+        // Whoever has the store open may be about to begin a change: the last one to go sweeps.
+        if let Ok(Some(store)) = self.hosts.known_store()
+            && let Some(alone) = store.alone()
+            && let Ok(unfinished) = self.log.unfinished().await
+        {
             let needed = unfinished.iter().filter_map(|row| super::project::release_of(&row.began.operation));
-            let _ = super::project::sweep_bundles(&self.cache, &needed.collect());
+            let _ = alone.sweep(&needed.collect());
         }
     }
 }

@@ -7,15 +7,15 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use airlift_core::bundle::{Piece, TreePath};
 use airlift_core::id::Digest;
 
 use super::scan::FileKey;
+use super::whole;
 
 /// Changes with this format, and with everything that decides where files are cut.
 const FIRST_LINE: &str = "airlift-scan 1";
@@ -70,18 +70,11 @@ impl Cache {
 
     /// Replaces the cache as a whole.
     pub(super) fn store(&self, path: &Path) -> io::Result<()> {
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
-        let unique = format!("new-{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
-        let beside = path.with_added_extension(unique);
         if let Some(folder) = path.parent() {
             fs_err::create_dir_all(folder)?;
         }
-        let written = fs_err::File::create(&beside).and_then(|mut file| file.write_all(&self.render()));
         // Not synced: the last line tells whether everything arrived.
-        written.and_then(|()| fs_err::rename(&beside, path)).inspect_err(|_| {
-            // The first error is the one to tell; a leftover beside the cache does no harm.
-            let _ = fs_err::remove_file(&beside);
-        })
+        whole::write(path, &self.render())
     }
 
     fn render(&self) -> Vec<u8> {

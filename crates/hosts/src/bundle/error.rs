@@ -121,4 +121,10 @@ pub enum PieceError {
         /// The piece.
         digest: Digest,
     },
+    /// What was stored of a release is not as it was.
+    #[error("{} is damaged or gone; run the command anew, which reads it from the project again", path.display())]
+    Lost {
+        /// The piece in the store.
+        path: PathBuf,
+    },
 }

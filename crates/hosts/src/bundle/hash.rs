@@ -1,6 +1,6 @@
 //! Reads a project's files once and gives every file and every piece its digest.
 //!
-//! What always holds: a file's content reaches its own digest and that of its piece in one pass; a file that is not,
+//! What always holds: a file's content reaches its own digest, that of its piece and the store in one pass; a file that is not,
 //! before and after it was read, what the scan saw is reported; threads share nothing but the list of what to do, so
 //! that their number changes nothing in the result.
 
@@ -10,8 +10,8 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::thread;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::{self, ScopedJoinHandle};
 use std::time::SystemTime;
 
 use airlift_core::bundle::{Cutter, Entry, Kind, Listing, OwnFiles, Pack, Part, Piece, Segment, TreePath, tar};
@@ -22,11 +22,12 @@ use sha2::{Digest as _, Sha256};
 use super::cache::{Cache, Known};
 use super::error::{Changed, Problem};
 use super::scan::{self, FileKey};
+use super::store::Store;
 
 /// What one read brings: large enough that calls cost nothing, small enough to stay in a processor's cache.
 const BUFFER: usize = 256 * 1024;
-/// How many reads of a large file may wait for its own digest.
-const PARTS_AHEAD: usize = 2;
+/// How many pieces of a large file may wait for whoever hashes them next: each is up to 4 MiB.
+const PIECES_AHEAD: usize = 1;
 /// More readers than this only make a disk seek.
 const MOST_THREADS: usize = 4;
 
@@ -39,6 +40,8 @@ pub(super) struct Job<'a> {
     pub(super) segments: &'a [Segment],
     /// What need not be read.
     pub(super) cache: &'a Cache,
+    /// Takes the pieces that are read.
+    pub(super) store: Option<&'a Store>,
     /// Told of each number of bytes that were read.
     pub(super) progress: &'a (dyn Fn(u64) + Sync),
 }
@@ -61,7 +64,7 @@ impl Job<'_> {
         let next = AtomicUsize::new(0);
         let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
         let worker = || {
-            let mut buffer = vec![0; BUFFER];
+            let mut buffer = Vec::new();
             let mut done = Vec::new();
             while let Some(index) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&i| i < self.segments.len()) {
                 done.push((index, self.hash(&self.segments[index], &mut buffer)));
@@ -70,11 +73,7 @@ impl Job<'_> {
         };
         let mut done: Vec<_> = thread::scope(|scope| {
             let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
-            // A worker has nothing to panic about; if it does, so does the caller.
-            workers
-                .into_iter()
-                .flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                .collect()
+            workers.into_iter().flat_map(joined).collect()
         });
         done.sort_by_key(|(index, _)| *index);
         let (mut hashed, mut problems) = (Vec::new(), Vec::new());
@@ -109,7 +108,7 @@ impl Job<'_> {
         cache
     }
 
-    fn hash(&self, segment: &Segment, buffer: &mut [u8]) -> Result<Hashed, Vec<Problem>> {
+    fn hash(&self, segment: &Segment, buffer: &mut Vec<u8>) -> Result<Hashed, Vec<Problem>> {
         match segment {
             Segment::Pack(pack) => match self.known_pack(pack) {
                 Some(hashed) => Ok(hashed),
@@ -122,7 +121,7 @@ impl Job<'_> {
                     read: 0,
                     contents: None,
                 }),
-                _ => self.read_large(*index, buffer).map_err(|problem| vec![problem]),
+                _ => self.read_large(*index).map_err(|problem| vec![problem]),
             },
         }
     }
@@ -177,38 +176,32 @@ impl Job<'_> {
         (Digest::from_bytes(hash.finalize().into()), len)
     }
 
-    fn read_pack(&self, pack: &Pack, buffer: &mut [u8]) -> Result<Hashed, Vec<Problem>> {
-        let mut hash = Sha256::new();
+    fn read_pack(&self, pack: &Pack, bytes: &mut Vec<u8>) -> Result<Hashed, Vec<Problem>> {
+        bytes.clear();
         let (mut digests, mut problems, mut read) = (Vec::new(), Vec::new(), 0);
         for part in pack.parts(self.tree) {
             match part {
                 Part::Header(index) => {
                     let entry = &self.tree.entries()[index];
-                    hash.update(entry.header());
+                    bytes.extend_from_slice(&entry.header());
                     if matches!(entry.kind, Kind::File { len: 0, .. }) {
                         digests.push((index, Digest::of(b"")));
                     }
                 }
                 Part::Zeros(count) => {
-                    hash.update(&tar::END[..usize::try_from(count).expect("no run is longer than the end")]);
+                    let count = usize::try_from(count).expect("no run is longer than the end");
+                    bytes.extend_from_slice(&tar::END[..count]);
                 }
                 Part::Content(index) => {
-                    let path = &self.tree.entries()[index].path;
-                    let mut own = Sha256::new();
-                    if let Some(content) = self.own.content(path) {
-                        hash.update(content);
-                        own.update(content);
-                    } else {
-                        let each = |bytes: &[u8]| {
-                            hash.update(bytes);
-                            own.update(bytes);
-                        };
-                        match self.read_file(index, buffer, each) {
+                    let start = bytes.len();
+                    match self.own.content(&self.tree.entries()[index].path) {
+                        Some(content) => bytes.extend_from_slice(content),
+                        None => match self.read_file(index, |file| append(file, bytes)) {
                             Ok(len) => read += len,
                             Err(problem) => problems.push(problem),
-                        }
+                        },
                     }
-                    digests.push((index, Digest::from_bytes(own.finalize().into())));
+                    digests.push((index, Digest::of(&bytes[start..])));
                 }
             }
         }
@@ -216,112 +209,121 @@ impl Job<'_> {
             return Err(problems);
         }
         let (contents, len) = self.contents(pack, &digests);
-        let piece = Piece { digest: Digest::from_bytes(hash.finalize().into()), len };
+        let piece = Piece { digest: Digest::of(bytes), len };
+        self.offer(&piece, bytes);
         Ok(Hashed { digests, pieces: vec![piece], read, contents: Some(contents) })
     }
 
-    /// The file's own digest is computed on a second thread, beside the cuts and the digests of the pieces: one large file
-    /// must not keep the other processors waiting.
-    fn read_large(&self, index: usize, buffer: &mut [u8]) -> Result<Hashed, Problem> {
+    /// Three threads, as one large file must not keep the other processors waiting: one reads and cuts, one computes the
+    /// digest of the file, one those of the pieces. Each piece passes from one to the next, and its memory back.
+    fn read_large(&self, index: usize) -> Result<Hashed, Problem> {
         thread::scope(|scope| {
-            let (hand_over, filled) = mpsc::sync_channel::<Vec<u8>>(PARTS_AHEAD);
-            let (give_back, emptied) = mpsc::sync_channel(PARTS_AHEAD + 1);
+            let (to_whole, cut) = mpsc::sync_channel::<Vec<u8>>(PIECES_AHEAD);
+            let (to_pieces, passed) = mpsc::sync_channel::<Vec<u8>>(PIECES_AHEAD);
+            let (give_back, emptied) = mpsc::channel::<Vec<u8>>();
             let whole = scope.spawn(move || {
                 let mut whole = Sha256::new();
-                for part in filled {
-                    whole.update(&part);
-                    // Where nobody reads on, nobody wants it back.
-                    let _ = give_back.try_send(part);
+                for bytes in cut {
+                    whole.update(&bytes);
+                    hand_over(&to_pieces, bytes);
                 }
                 Digest::from_bytes(whole.finalize().into())
             });
-            let mut cut = Cut::default();
-            let read = self.read_file(index, buffer, |bytes| {
-                let mut part: Vec<u8> = emptied.try_recv().unwrap_or_default();
-                part.clear();
-                part.extend_from_slice(bytes);
-                // It takes parts until there are no more.
-                let _ = hand_over.send(part);
-                cut.read(bytes);
+            let pieces = scope.spawn(move || {
+                let mut pieces = Vec::new();
+                for mut bytes in passed {
+                    let piece = Piece { digest: Digest::of(&bytes), len: bytes.len() as u64 };
+                    self.offer(&piece, &bytes);
+                    pieces.push(piece);
+                    bytes.clear();
+                    // Where nobody reads on, nobody wants it back.
+                    let _ = give_back.send(bytes);
+                }
+                pieces
             });
-            drop(hand_over);
-            let digest = whole.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            Ok(Hashed { digests: vec![(index, digest)], pieces: cut.finish(), read: read?, contents: None })
+            let read = self.read_pieces(index, &to_whole, &emptied);
+            drop(to_whole);
+            let digest = joined(whole);
+            let pieces = joined(pieces);
+            Ok(Hashed { digests: vec![(index, digest)], pieces, read: read?, contents: None })
         })
     }
 
-    /// Hands a file's content over, part by part. It is the file that the scan saw, from the first byte to the last.
-    fn read_file(&self, index: usize, buffer: &mut [u8], mut each: impl FnMut(&[u8])) -> Result<u64, Problem> {
+    /// Reads a large file and hands it over piece by piece.
+    fn read_pieces(&self, index: usize, to: &SyncSender<Vec<u8>>, emptied: &Receiver<Vec<u8>>) -> Result<u64, Problem> {
+        let (mut cutter, mut piece) = (Cutter::new(), Vec::new());
+        let read = self.read_file(index, |file| {
+            let mut seen = piece.len();
+            let read = append(file, &mut piece)?;
+            while let Some(cut) = cutter.find(&piece[seen..]) {
+                let mut rest = emptied.try_recv().unwrap_or_default();
+                rest.extend_from_slice(&piece[seen + cut..]);
+                piece.truncate(seen + cut);
+                hand_over(to, std::mem::replace(&mut piece, rest));
+                seen = 0;
+            }
+            Ok(read)
+        })?;
+        if !piece.is_empty() {
+            hand_over(to, piece);
+        }
+        Ok(read)
+    }
+
+    fn offer(&self, piece: &Piece, bytes: &[u8]) {
+        if let Some(store) = self.store {
+            store.offer(piece, bytes);
+        }
+    }
+
+    /// Reads a file with `some`, which is called until it reads nothing. It is the file that the scan saw, from the first
+    /// byte to the last.
+    fn read_file(&self, index: usize, mut some: impl FnMut(&mut File) -> io::Result<u64>) -> Result<u64, Problem> {
         let path = &self.tree.entries()[index].path;
+        let changed = || Changed { path: path.clone() }.into();
         let unreadable = |source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => Changed { path: path.clone() }.into(),
+            io::ErrorKind::NotFound => changed(),
             _ => Problem::Unreadable { path: path.clone(), source },
         };
         let expected = self.keys.get(path);
         let unchanged = |file: &File| match file.metadata() {
             Ok(metadata) if Some(&FileKey::of(&metadata)) == expected => Ok(()),
-            Ok(_) => Err(Changed { path: path.clone() }.into()),
+            Ok(_) => Err(changed()),
             Err(source) => Err(unreadable(source)),
         };
+        let len = file_len(&self.tree.entries()[index]);
         let mut file = open(&scan::place(self.project, path)).map_err(unreadable)?;
         unchanged(&file)?;
         let mut total = 0;
-        loop {
-            let read = match file.read(buffer) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(unreadable(error)),
-            };
-            each(&buffer[..read]);
-            total += read as u64;
-            (self.progress)(read as u64);
+        // No further, so that one which grows and grows is not read for ever.
+        while total < len {
+            match some(&mut file).map_err(unreadable)? {
+                0 => break,
+                read => {
+                    total += read;
+                    (self.progress)(read);
+                }
+            }
         }
         unchanged(&file)?;
-        if total == file_len(&self.tree.entries()[index]) {
-            Ok(total)
-        } else {
-            Err(Changed { path: path.clone() }.into())
-        }
+        if total == len { Ok(total) } else { Err(changed()) }
     }
 }
 
-/// The pieces of one large file, found as it is read.
-#[derive(Default)]
-struct Cut {
-    cutter: Cutter,
-    hash: Sha256,
-    /// Bytes of the piece that is being read.
-    len: u64,
-    pieces: Vec<Piece>,
+/// Reads on in a file, up to [`BUFFER`].
+fn append(file: &mut File, bytes: &mut Vec<u8>) -> io::Result<u64> {
+    bytes.reserve(BUFFER);
+    file.take(BUFFER as u64).read_to_end(bytes).map(|read| read as u64)
 }
 
-impl Cut {
-    fn read(&mut self, mut bytes: &[u8]) {
-        while let Some(cut) = self.cutter.find(bytes) {
-            self.take(&bytes[..cut]);
-            self.end_piece();
-            bytes = &bytes[cut..];
-        }
-        self.take(bytes);
-    }
+/// Gives a piece to the next thread, which takes pieces until there are no more.
+fn hand_over(to: &SyncSender<Vec<u8>>, piece: Vec<u8>) {
+    let _ = to.send(piece);
+}
 
-    fn take(&mut self, bytes: &[u8]) {
-        self.hash.update(bytes);
-        self.len += bytes.len() as u64;
-    }
-
-    fn end_piece(&mut self) {
-        let digest = Digest::from_bytes(self.hash.finalize_reset().into());
-        self.pieces.push(Piece { digest, len: std::mem::take(&mut self.len) });
-    }
-
-    fn finish(mut self) -> Vec<Piece> {
-        if self.len > 0 {
-            self.end_piece();
-        }
-        self.pieces
-    }
+/// What a thread came to. It has nothing to panic about; if it does, so does the caller.
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Opens what the scan saw as a file: no link is followed, and a pipe that took its place does not block.

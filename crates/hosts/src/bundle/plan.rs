@@ -19,6 +19,7 @@ use super::hash::{self, Hashed, Job};
 use super::rules::{Matcher, Rules};
 use super::scan;
 use super::send::PieceSource;
+use super::store::Store;
 
 /// What to plan.
 #[derive(Clone, Copy)]
@@ -37,6 +38,8 @@ pub struct Request<'a> {
     pub remembers: bool,
     /// Reads every file, whatever the cache says.
     pub rehash: bool,
+    /// Takes the pieces as they are read, so that keeping the release reads nothing twice.
+    pub store: Option<&'a Store>,
     /// The time now, by the clock that the project's file system uses.
     pub now: SystemTime,
     /// Told of each number of bytes that were read, from several threads.
@@ -102,6 +105,7 @@ pub fn plan(request: &Request<'_>) -> Result<Plan, PlanError> {
         own: &own,
         segments: &segments,
         cache: &cache,
+        store: request.store,
         progress: request.progress,
     };
     let hashed = job.run().map_err(|problems| refused(project, problems))?;

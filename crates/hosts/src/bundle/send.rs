@@ -15,12 +15,13 @@ use flate2::write::GzEncoder;
 
 use super::error::PieceError;
 
-/// Where pieces come from: a project's folder, or a bundle file.
+/// Where pieces come from: a project's folder, the store, or a bundle file.
 pub trait PieceSource: Send + Sync {
     /// Which pieces make the release.
     fn manifest(&self) -> &Manifest;
 
-    /// Replaces what is in `bytes` by the piece. Whatever this returns as a piece has been checked against its digest.
+    /// Replaces what is in `bytes` by the piece. Whatever this returns as a piece has been checked against its digest by
+    /// this process.
     fn read_piece(&self, digest: &Digest, bytes: &mut Vec<u8>) -> Result<(), PieceError>;
 }
 
@@ -159,7 +160,7 @@ pub fn write_bundle(
     read_ahead(source, &pieces, |piece, bytes| {
         write_entry(piece, bytes, &mut counted)?;
         progress(piece.len);
-        Ok(())
+        Ok::<_, SendError>(())
     })?;
     counted.write_all(&tar::END).map_err(SendError::Write)?;
     counted.finish(pieces.len() as u64, pieces.iter().map(|piece| piece.len).sum())
@@ -191,11 +192,11 @@ fn write_entry(piece: &Piece, bytes: &mut Vec<u8>, out: &mut dyn Write) -> Resul
 }
 
 /// Reads pieces on several threads and hands them to `each` in their order.
-fn read_ahead(
+pub(super) fn read_ahead<E: From<PieceError>>(
     source: &dyn PieceSource,
     pieces: &[&Piece],
-    mut each: impl FnMut(&Piece, &mut Vec<u8>) -> Result<(), SendError>,
-) -> Result<(), SendError> {
+    mut each: impl FnMut(&Piece, &mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
     let readers = thread::available_parallelism().map_or(1, usize::from).min(MOST_READERS);
     thread::scope(|scope| {
         // Each reader has every n-th piece and hands over one at a time: so they come in order, and few are in memory.

@@ -8,4 +8,5 @@ mod refusals;
 mod round_trip;
 mod rules;
 mod sending;
+mod store;
 mod support;

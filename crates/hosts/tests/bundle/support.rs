@@ -5,10 +5,11 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use airlift_core::bundle::{Env, Spec};
-use airlift_hosts::bundle::{Plan, PlanError, Request, Rules, Which, plan, write_bundle};
+use airlift_hosts::bundle::{Plan, PlanError, Request, Rules, Store, Which, plan, write_bundle};
 use fs_err as fs;
 use tempfile::TempDir;
 
@@ -63,7 +64,7 @@ impl Project {
     }
 
     pub(crate) fn ask(&self, ask: Ask) -> Result<Plan, PlanError> {
-        let Ask { rules, spec, cache, rehash, now, progress } = ask;
+        let Ask { rules, spec, cache, store, rehash, now, progress } = ask;
         plan(&Request {
             project: self.root(),
             rules: &rules,
@@ -72,6 +73,7 @@ impl Project {
             cache: cache.as_deref(),
             remembers: true,
             rehash,
+            store: store.as_deref(),
             now,
             progress: &*progress,
         })
@@ -83,6 +85,7 @@ pub(crate) struct Ask {
     pub(crate) rules: Rules,
     pub(crate) spec: Spec,
     pub(crate) cache: Option<PathBuf>,
+    pub(crate) store: Option<Arc<Store>>,
     pub(crate) rehash: bool,
     pub(crate) now: SystemTime,
     pub(crate) progress: Box<dyn Fn(u64) + Sync>,
@@ -94,6 +97,7 @@ impl Default for Ask {
             rules: Rules::default(),
             spec: Spec::default(),
             cache: None,
+            store: None,
             rehash: false,
             now: SystemTime::now(),
             progress: Box::new(|_| {}),
