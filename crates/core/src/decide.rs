@@ -20,6 +20,20 @@ pub enum Next<T> {
     Done(T),
 }
 
+impl<T> Next<T> {
+    /// What comes next, if that may be done, together with what follows on it at once; else what stands in the way of either.
+    pub(crate) fn and(self, follows: impl FnOnce() -> Self) -> Self {
+        let Self::Do(mut actions) = self else { return self };
+        match follows() {
+            Self::Do(more) => {
+                actions.extend(more);
+                Self::Do(actions)
+            }
+            other => other,
+        }
+    }
+}
+
 /// A wait: why, for what, and until when at the latest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wait {

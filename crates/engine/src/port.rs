@@ -150,8 +150,33 @@ pub trait Delivery: Send + Sync {
     /// Has the inbox taken.
     async fn take(&self, at: &Target, permit: Permit<TakeBundle>) -> Result<Outcome, ActError>;
 
+    /// Brings a release and has it taken. An adapter that can do both at one stroke does.
+    async fn supply(&self, at: &Target, deliver: Permit<DeliverBundle>, take: Permit<TakeBundle>) -> Supplied {
+        match self.deliver(at, deliver).await {
+            Ok(sent) => Supplied { delivered: Ok(sent), taken: self.take(at, take).await },
+            Err(error) => Supplied::neither(error),
+        }
+    }
+
     /// Switches the current release.
     async fn switch(&self, at: &Target, permit: Permit<SwitchRelease>) -> Result<Outcome, ActError>;
+}
+
+/// What came of the two steps of supplying a host.
+#[derive(Debug)]
+pub struct Supplied {
+    /// Of bringing the release.
+    pub delivered: Result<Outcome, ActError>,
+    /// Of having it taken.
+    pub taken: Result<Outcome, ActError>,
+}
+
+impl Supplied {
+    /// Neither was done, or it is not known whether: what did not arrive was not taken.
+    pub fn neither(error: ActError) -> Self {
+        let message = "the bundle did not get there".to_owned();
+        Self { taken: Err(ActError { class: error.class, message }), delivered: Err(error) }
+    }
 }
 
 /// What came of the two steps of a launch.

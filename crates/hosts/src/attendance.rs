@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use airlift_core::history::FailureClass;
 use airlift_core::id::RunId;
 use airlift_core::seen::RunSeen;
 use airlift_engine::port::{ActError, LookError};
@@ -14,7 +13,7 @@ use tokio::io::AsyncWriteExt as _;
 use crate::facts::{self, FactsError, Look};
 use crate::payload::Inline;
 use crate::remote::{self, AfterMark, MARK, Unseen, collect};
-use crate::ssh::{Command, Exec, ExecError, Incoming, Output, RunError, Session};
+use crate::ssh::{Command, Exec, ExecError, Incoming, RunError, Session};
 
 /// How long a look may take once a session is open.
 pub(crate) const LOOK: Duration = Duration::from_secs(20);

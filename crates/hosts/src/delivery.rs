@@ -1,4 +1,4 @@
-//! Delivery: the pieces that a host lacks in one verified stream, then the bundle into its inbox; secrets as one set.
+//! Delivery: what a host lacks of a release, in one verified stream; secrets as one set.
 //!
 //! What a host has is never sent again. A delivery that was cut off goes on with what did not arrive: whole pieces are kept.
 
@@ -10,16 +10,22 @@ use airlift_core::action::{DeliverBundle, Outcome, PlaceSecrets, SwitchRelease, 
 use airlift_core::fault::chain;
 use airlift_core::id::Digest;
 use airlift_engine::permit::Permit;
-use airlift_engine::port::{ActError, Delivery, Target};
+use airlift_engine::port::{ActError, Delivery, Supplied, Target};
 use async_trait::async_trait;
+use bytes::Bytes;
 use camino::Utf8PathBuf;
 use flate2::write::GzEncoder;
 use fs_err as fs;
+use tokio::sync::mpsc;
 
 use crate::SshHosts;
-use crate::bundle::{Compression, PieceSource as _, Store, StoreError, Stored, write_pieces};
+use crate::bundle::{
+    Compression, PieceSource as _, SendError, Store, StoreError, Stored, Which, write_bundle, write_pieces,
+};
 use crate::pipe::{Count, Input, Progress, limited, pipe};
-use crate::remote::Remote;
+
+/// What the limit on a delivery is about.
+const DELIVERING: &str = "delivering the bundle";
 
 impl SshHosts {
     /// The pieces of releases, kept until the changes that need them have ended.
@@ -36,55 +42,103 @@ impl SshHosts {
         if Store::is_in(self.inner().cache.as_std_path()) { self.store().map(Some) } else { Ok(None) }
     }
 
-    async fn open_bundle(&self, release: Digest) -> Result<Stored, ActError> {
+    /// A release as it is sent, to however many hosts.
+    async fn parcel(&self, release: Digest) -> Result<Arc<Parcel>, ActError> {
         let hosts = self.clone();
-        tokio::task::spawn_blocking(move || hosts.store()?.release(&release))
+        let packed = tokio::task::spawn_blocking(move || {
+            let mut parcels = hosts.inner().parcels.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(parcel) = parcels.get(&release) {
+                return Ok(parcel.clone());
+            }
+            let parcel = Arc::new(Parcel::of(hosts.store()?.release(&release)?)?);
+            Ok::<_, StoreError>(parcels.entry(release).or_insert(parcel).clone())
+        });
+        packed
             .await
             .map_err(|error| ActError::definite(error.to_string()))?
             .map_err(|error| ActError::definite(chain(&error)))
     }
 
-    /// Sends what the host lacks; tells how much that was.
-    async fn send_missing(
+    /// Brings what the host lacks of a release, which takes its place at once where the host is told to and that takes no time.
+    async fn bring(&self, at: &Target, permit: &Permit<DeliverBundle>, then: &str) -> Result<Outcome, ActError> {
+        let DeliverBundle { host, release, .. } = permit.action();
+        let parcel = self.parcel(*release).await?;
+        let mut supply = self.supply(at).await?;
+        let head = format!("deliver {release} {}", permit.token());
+        let mut progress = Progress::new(&self.inner().feed, host);
+        let (told, sent, pieces) = if let Some(whole) = &parcel.whole {
+            progress.expect(whole.len() as u64);
+            let request = format!("{head} plain {} {then}\n", whole.len());
+            let told = supply.deliver(&request, once(whole.clone())).await?;
+            progress.advance(whole.len() as u64);
+            (told, whole.len() as u64, parcel.source.manifest().distinct().count())
+        } else {
+            let missing = supply.missing(parcel.source.manifest()).await?;
+            let pieces = missing.len();
+            let (input, sent, compression) = self.stream(parcel, missing, at, progress).await?;
+            let told = supply.deliver(&format!("{head} {} all {then}\n", compression.word()), input).await?;
+            (told, sent.bytes(), pieces)
+        };
+        let (query, look) = told;
+        self.inner().pool.keep_supplied(host, query, look).await;
+        Ok(Outcome::Sent { bytes: sent, pieces: pieces as u64 })
+    }
+
+    /// The missing pieces on their way, packed as the host can take it.
+    async fn stream(
         &self,
-        remote: &Remote,
-        permit: &Permit<DeliverBundle>,
-        bundle: Stored,
-    ) -> Result<Outcome, ActError> {
-        let mut list = String::new();
-        for piece in bundle.manifest().distinct() {
-            list.push_str(&piece.digest.to_string());
-            list.push('\n');
-        }
-        let answer = remote.ask_marked(&remote.marked_verb("have"), list.as_bytes()).await?;
-        let missing: HashSet<Digest> = answer
-            .lines()
-            .filter_map(|line| line.strip_prefix("missing "))
-            .map(|digest| digest.parse().map_err(|error| ActError::transient(format!("it answered oddly: {error}"))))
-            .collect::<Result<_, _>>()?;
-        let pieces = missing.len() as u64;
-        if missing.is_empty() {
-            return Ok(Outcome::Sent { bytes: 0, pieces });
-        }
-        let offered = remote.place.compression();
-        let (bundle, missing, compression) = tokio::task::spawn_blocking(move || {
-            let compression = offered.where_it_pays(&bundle, &missing);
-            (bundle, missing, compression)
+        parcel: Arc<Parcel>,
+        missing: HashSet<Digest>,
+        at: &Target,
+        mut progress: Progress,
+    ) -> Result<(Input, Count, Compression), ActError> {
+        let offered = self.inner().pool.place(&at.host).await.unwrap_or_default().compression();
+        let (parcel, missing, compression) = tokio::task::spawn_blocking(move || {
+            let compression = offered.where_it_pays(&parcel.source, &missing);
+            (parcel, missing, compression)
         })
         .await
         .map_err(|error| ActError::definite(error.to_string()))?;
-        let mut progress = Progress::new(&self.inner().feed, &permit.action().host);
-        let wanted = bundle.manifest().distinct().filter(|piece| missing.contains(&piece.digest));
+        let wanted = parcel.source.manifest().distinct().filter(|piece| missing.contains(&piece.digest));
         progress.expect(wanted.map(|piece| piece.len).sum());
         let (input, sent) = pipe(move |out| {
             let mut advance = |bytes| progress.advance(bytes);
-            write_pieces(&bundle, &missing, compression, out, &mut advance).map_err(io::Error::other)?;
+            write_pieces(&parcel.source, &missing, compression, out, &mut advance).map_err(io::Error::other)?;
             Ok(())
         });
-        let receive = remote.verb("receive").arg(permit.token().as_str()).arg(compression.word());
-        remote.pour(&receive, input).await?;
-        Ok(Outcome::Sent { bytes: sent.bytes(), pieces })
+        Ok((input, sent, compression))
     }
+}
+
+/// A release, ready to be sent.
+pub(crate) struct Parcel {
+    source: Stored,
+    /// The bundle file with all of its pieces, where it is small: to send what a host may have already costs less than to ask.
+    whole: Option<Bytes>,
+}
+
+impl Parcel {
+    /// The largest bundle that is sent whole, in bytes.
+    const WHOLE: u64 = 128 << 10;
+
+    fn of(source: Stored) -> Result<Self, StoreError> {
+        let len: u64 = source.manifest().distinct().map(|piece| piece.len).sum();
+        let mut whole = Vec::new();
+        if len <= Self::WHOLE {
+            write_bundle(&source, Which::All, &mut whole, &mut |_| {}).map_err(|error| match error {
+                SendError::Piece(error) => StoreError::from(error),
+                SendError::Write(error) => error.into(),
+            })?;
+        }
+        Ok(Self { source, whole: (len <= Self::WHOLE).then(|| whole.into()) })
+    }
+}
+
+/// What is in memory, as an input.
+fn once(bytes: Bytes) -> Input {
+    let (sender, input) = mpsc::channel(1);
+    let _ = sender.try_send(Ok(bytes)); // there is room for one
+    input
 }
 
 #[async_trait]
@@ -104,22 +158,17 @@ impl Delivery for SshHosts {
     }
 
     async fn deliver(&self, at: &Target, permit: Permit<DeliverBundle>) -> Result<Outcome, ActError> {
-        let release = permit.action().release;
-        let bundle = self.open_bundle(release).await?;
-        // All its pieces are sent before: what is offered is the list of them.
-        let offered = bundle.manifest().empty_bundle();
-        let remote = self.remote(at).await?;
-        let sending = async {
-            let sent = self.send_missing(&remote, &permit, bundle).await?;
-            let offer = remote
-                .verb("offer")
-                .arg(release.to_string())
-                .arg(Digest::of(&offered).to_string())
-                .arg(offered.len().to_string());
-            remote.ask(&offer, &offered).await?;
-            Ok(sent)
-        };
-        limited(permit.action().timeout_s, "delivering the bundle", sending).await
+        // Where there is somebody who takes bundles, the host may do so at once.
+        limited(permit.action().timeout_s, DELIVERING, Box::pin(self.bring(at, &permit, "leave"))).await
+    }
+
+    async fn supply(&self, at: &Target, deliver: Permit<DeliverBundle>, _: Permit<TakeBundle>) -> Supplied {
+        let delivered =
+            limited(deliver.action().timeout_s, DELIVERING, Box::pin(self.bring(at, &deliver, "take"))).await;
+        match delivered {
+            Ok(sent) => Supplied { delivered: Ok(sent), taken: Ok(Outcome::Done) },
+            Err(error) => Supplied::neither(error),
+        }
     }
 
     async fn take(&self, at: &Target, _: Permit<TakeBundle>) -> Result<Outcome, ActError> {

@@ -17,12 +17,14 @@ use camino::Utf8PathBuf;
 
 use crate::attendance::{Attendance, LOOK};
 use crate::bundle::Store;
+use crate::delivery::Parcel;
 use crate::facts::{self, Look};
 use crate::payload::Inline;
 use crate::pool::{Logins, Place, Pool};
 use crate::remote::{self, Remote, Unseen};
 use crate::secrets::SecretSet;
 use crate::ssh::{Command, Limits};
+use crate::supply::Supply;
 use crate::{program, ssh};
 
 /// How long one wait for a host to take its bundles lasts, seconds.
@@ -42,6 +44,8 @@ pub(crate) struct Inner {
     /// Opened when it is first needed.
     pub(crate) store: Mutex<Option<Arc<Store>>>,
     pub(crate) secrets: OnceLock<SecretSet>,
+    /// Releases that were sent to a host, ready for the next.
+    pub(crate) parcels: Mutex<HashMap<Digest, Arc<Parcel>>>,
     /// Payloads that are small enough to travel with the start of their run.
     pub(crate) inline: Mutex<HashMap<RunId, Option<Arc<Inline>>>>,
 }
@@ -50,8 +54,9 @@ impl SshHosts {
     /// Ports that log in by `logins` and deliver what is in `cache`.
     pub fn new(logins: Logins, cache: Utf8PathBuf, feed: Feed) -> Self {
         let pool = Pool::new(logins);
-        let (store, secrets, inline) = (Mutex::default(), OnceLock::new(), Mutex::default());
-        Self { inner: Arc::new(Inner { pool, feed, cache, store, secrets, inline }) }
+        let (store, secrets) = (Mutex::default(), OnceLock::new());
+        let (parcels, inline) = (Mutex::default(), Mutex::default());
+        Self { inner: Arc::new(Inner { pool, feed, cache, store, secrets, parcels, inline }) }
     }
 
     /// Hands over the secrets that are to be placed; what was handed over first stays.
@@ -76,16 +81,23 @@ impl SshHosts {
     /// The way to a host for an action: a session, and where airlift is on it.
     pub(crate) async fn remote(&self, at: &Target) -> Result<Remote, ActError> {
         let pool = &self.inner.pool;
-        // A host may allow one channel at a time.
-        if let Some(attendance) = pool.take_attendance(&at.host).await {
-            attendance.leave().await;
-        }
+        self.free_channels(&at.host).await;
         let session = pool.session(at).await.map_err(|e| remote::no_session(&e))?;
         let place = match pool.place(&at.host).await {
             Some(place) => place,
             None => self.probe(&session, &at.host, &HostQuery::default()).await.map_err(Unseen::act)?.1,
         };
         Ok(Remote { session, place })
+    }
+
+    /// Lets go of what waits on a host: it may allow one channel at a time.
+    async fn free_channels(&self, host: &HostId) {
+        if let Some(attendance) = self.inner.pool.take_attendance(host).await {
+            attendance.leave().await;
+        }
+        if let Some(supply) = self.inner.pool.take_supply(host).await {
+            supply.leave().await;
+        }
     }
 
     /// Asks a host about itself, as root where that is allowed and possible.
@@ -102,6 +114,7 @@ impl SshHosts {
     /// Has a host wait for what is to come of a run, and asks it about itself; a host without `host.sh` does not wait.
     pub(crate) async fn attend(&self, at: &Target, run: &RunId) -> Result<(Look, Option<Attendance>), Unreached> {
         let pool = &self.inner.pool;
+        self.free_channels(&at.host).await;
         let session = pool.session(at).await?;
         let mut sudo = pool.place(&at.host).await.is_some_and(|place| place.sudo);
         let command = |sudo| as_root(sudo, probe_command("attend", program::digest()).arg(run.as_str()));
@@ -115,6 +128,56 @@ impl SshHosts {
         }
         self.settle_in(&at.host, &look, sudo).await;
         Ok((look, attendance))
+    }
+
+    /// The channel on which a host waits to be supplied.
+    pub(crate) async fn supply(&self, at: &Target) -> Result<Supply, ActError> {
+        if let Some(supply) = self.inner.pool.take_supply(&at.host).await {
+            return Ok(supply);
+        }
+        let (_, supply) = self.open_supply(at, &HostQuery::default()).await.map_err(Unreached::act)?;
+        supply.ok_or_else(|| ActError::transient("its host.sh is gone"))
+    }
+
+    /// Has a host wait to be supplied, and asks it about itself; a host without `host.sh` does not wait.
+    async fn open_supply(&self, at: &Target, query: &HostQuery) -> Result<(Look, Option<Supply>), Unreached> {
+        let pool = &self.inner.pool;
+        self.free_channels(&at.host).await;
+        let session = pool.session(at).await?;
+        let mut sudo = pool.place(&at.host).await.is_some_and(|place| place.sudo);
+        let command = |sudo| as_root(sudo, question("supply", query));
+        let (mut look, mut supply) = Supply::open(&session, &command(sudo), query).await?;
+        if self.must_rise(&look, sudo) {
+            sudo = true;
+            if let Some(supply) = supply {
+                supply.leave().await;
+            }
+            (look, supply) = Supply::open(&session, &command(sudo), query).await?;
+        }
+        self.settle_in(&at.host, &look, sudo).await;
+        Ok((look, supply))
+    }
+
+    /// What a host tells, where it is to wait to be supplied. What it told unasked will do, and what it told a moment ago who
+    /// looked ahead.
+    async fn look_and_supply(&self, at: &Target, query: &HostQuery) -> Result<Look, Unreached> {
+        let pool = &self.inner.pool;
+        if let Some(look) = pool.take_supplied(&at.host, query).await {
+            return Ok(look);
+        }
+        let ahead = HostQuery { ahead: true, ..query.clone() };
+        if let Some(supply) = pool.take_supply(&at.host).await {
+            if let Some(look) = supply.told(&ahead).cloned() {
+                pool.keep_supply(&at.host, supply.now_for(query)).await;
+                return Ok(look);
+            }
+            supply.leave().await;
+        }
+        let (look, supply) = self.open_supply(at, query).await?;
+        if let Some(supply) = supply {
+            pool.keep_supply(&at.host, supply).await;
+        }
+        Ok(look)
     }
 
     /// The session is not root's, and is to become so.
@@ -139,9 +202,6 @@ impl SshHosts {
         let pool = &self.inner.pool;
         if let Some(look) = pool.take_told(&at.host, run).await {
             return Ok(look);
-        }
-        if let Some(former) = pool.take_attendance(&at.host).await {
-            former.leave().await;
         }
         let (look, attendance) = self.attend(at, run).await?;
         if let Some(attendance) = attendance {
@@ -195,18 +255,24 @@ fn probe_command(verb: &str, wanted: Digest) -> Command {
     Command::new("sh").arg("-c").arg(script).arg("probe").arg(wanted.to_string()).arg(verb)
 }
 
-fn as_root(sudo: bool, command: Command) -> Command {
-    if sudo { command.sudo() } else { command }
-}
-
-async fn ask(session: &ssh::Session, query: &HostQuery, sudo: bool) -> Result<Look, Unseen> {
-    let mut command = probe_command("look", query.program.unwrap_or_else(program::digest));
+/// The command by which a host tells of itself what is asked.
+fn question(verb: &str, query: &HostQuery) -> Command {
+    let mut command = probe_command(verb, query.program.unwrap_or_else(program::digest));
     for run in &query.runs {
         command = command.arg("run").arg(run.as_str());
     }
     for service in &query.services {
         command = command.arg("service").arg(service.as_str());
     }
+    command
+}
+
+fn as_root(sudo: bool, command: Command) -> Command {
+    if sudo { command.sudo() } else { command }
+}
+
+async fn ask(session: &ssh::Session, query: &HostQuery, sudo: bool) -> Result<Look, Unseen> {
+    let command = question("look", query);
     let limits = Limits { time: Some(LOOK), ..Limits::default() };
     let output = session.run(&as_root(sudo, command), b"", limits).await.map_err(|error| Unseen::lost(&error))?;
     let answer = String::from_utf8_lossy(&output.stdout);
@@ -219,6 +285,7 @@ impl HostLook for SshHosts {
     async fn look(&self, at: &Target, query: &HostQuery) -> Login {
         let look = match &query.attends {
             Some(run) => self.look_and_attend(at, run).await,
+            None if query.supplies => self.look_and_supply(at, query).await,
             None => match self.inner.pool.session(at).await {
                 Ok(session) => {
                     self.probe(&session, &at.host, query).await.map(|(look, _)| look).map_err(Unreached::from)

@@ -20,6 +20,7 @@ mod remote;
 mod runs;
 mod secrets;
 pub mod ssh;
+mod supply;
 mod ways;
 
 pub use given::usual_options;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use airlift_core::id::{HostId, RunId};
+use airlift_core::op::HostQuery;
 use airlift_engine::port::{Target, Trust};
 use camino::Utf8PathBuf;
 use tokio::sync::Mutex;
@@ -13,6 +14,7 @@ use crate::attendance::Attendance;
 use crate::bundle::Compression;
 use crate::facts::Look;
 use crate::ssh::{self, Auth, ConnectError, Hop, Options, PublicKey, Session};
+use crate::supply::Supply;
 use crate::ways::Ways;
 
 /// How to log in to the hosts of a fleet.
@@ -70,6 +72,10 @@ struct Line {
     attendance: Option<Attendance>,
     /// What it told unasked: good for one look.
     told: Option<(RunId, Look)>,
+    /// A channel on which the host waits to be supplied.
+    supply: Option<Supply>,
+    /// What it told of itself after it was supplied: good for one look that asks for this.
+    supplied: Option<(HostQuery, Look)>,
 }
 
 /// The connections.
@@ -99,8 +105,7 @@ impl Pool {
         {
             return Ok(session.clone());
         }
-        line.session = None;
-        line.attendance = None;
+        *line = Line { place: line.place.take(), ..Line::default() };
         let (hop, via) = self.route(at).map_err(|error| *error)?;
         let session = ssh::connect(&hop, &via).await?;
         line.session = Some((at.clone(), session.clone()));
@@ -142,6 +147,22 @@ impl Pool {
 
     pub(crate) async fn take_told(&self, host: &HostId, run: &RunId) -> Option<Look> {
         self.line(host).lock().await.told.take_if(|(of, _)| of == run).map(|(_, look)| look)
+    }
+
+    pub(crate) async fn keep_supply(&self, host: &HostId, supply: Supply) {
+        self.line(host).lock().await.supply = Some(supply);
+    }
+
+    pub(crate) async fn take_supply(&self, host: &HostId) -> Option<Supply> {
+        self.line(host).lock().await.supply.take()
+    }
+
+    pub(crate) async fn keep_supplied(&self, host: &HostId, query: HostQuery, look: Look) {
+        self.line(host).lock().await.supplied = Some((query, look));
+    }
+
+    pub(crate) async fn take_supplied(&self, host: &HostId, query: &HostQuery) -> Option<Look> {
+        self.line(host).lock().await.supplied.take().filter(|(of, _)| of == query).map(|(_, look)| look)
     }
 
     fn line(&self, host: &HostId) -> Arc<Mutex<Line>> {

@@ -2,6 +2,7 @@
 //! and tells of itself again ("supply" in docs/host-protocol.md).
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use airlift_core::bundle::Manifest;
 use airlift_core::id::Digest;
@@ -18,6 +19,10 @@ use crate::ssh::{Command, Exec, RunError, Session};
 
 /// The longest line of an answer: a word and a digest.
 const LINE: usize = 1 << 10;
+
+/// How long what a host told is good for the change that follows. It is the time that many hosts take to be looked at; what
+/// happens on a host in between is found by the host itself.
+const A_MOMENT: Duration = Duration::from_secs(30);
 
 /// A channel on which a host waits to be supplied.
 pub(crate) struct Supply {
@@ -42,9 +47,14 @@ impl Supply {
         Ok((look, waits.then_some(supply)))
     }
 
-    /// What the host told, and when, if that was an answer to this.
-    pub(crate) fn told(&self, query: &HostQuery) -> Option<(&Look, Instant)> {
-        (self.query == *query).then_some((&self.look, self.since))
+    /// What the host told, if that was an answer to this and only a moment ago.
+    pub(crate) fn told(&self, query: &HostQuery) -> Option<&Look> {
+        (self.query == *query && self.since.elapsed() < A_MOMENT).then_some(&self.look)
+    }
+
+    /// From now on it is another question that was answered: each answer is good for one look.
+    pub(crate) fn now_for(self, query: &HostQuery) -> Self {
+        Self { query: query.clone(), ..self }
     }
 
     /// Asks which pieces of a release the host lacks.

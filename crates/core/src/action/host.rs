@@ -238,6 +238,10 @@ impl Step for TakeBundle {
         format!("take release {} on {}", self.release.short(), self.host)
     }
 
+    fn attempts(&self) -> u32 {
+        5
+    }
+
     fn predict(&self, seen: &mut HostSeen) {
         predict_taken(seen, self.release, self.bootstraps);
     }

@@ -60,6 +60,10 @@ pub struct HostQuery {
     pub services: BTreeSet<String>,
     /// The run that this operation means to launch or follow on the host next.
     pub attends: Option<RunId>,
+    /// This operation may have a release for the host.
+    pub supplies: bool,
+    /// A change follows by which the host is looked at again in a moment: what is told now will do for that.
+    pub ahead: bool,
     /// Nothing on the host matters to this operation, only that its instance ends: it need not be logged in to.
     pub instance_only: bool,
 }

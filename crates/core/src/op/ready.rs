@@ -27,6 +27,7 @@ pub(super) fn query(desired: &Desired) -> HostQuery {
     HostQuery {
         program: Some(desired.program),
         runs: bootstrap_run(desired).into_iter().collect(),
+        supplies: desired.release.is_some(),
         services: desired.release.iter().flat_map(|release| release.services.clone()).collect(),
         ..HostQuery::default()
     }
@@ -103,6 +104,7 @@ fn activate(
     now: Moment,
 ) -> Next<Verdict> {
     let release = wanted.release;
+    let take = || history.take(TakeBundle { host: host.clone(), release, bootstraps: wanted.bootstraps }, now);
     // A bundle stays in the inbox until its bootstrap has ended: what is current and being taken is bootstrapping.
     if facts.current == Some(release) && (facts.taking || !facts.waiting.contains(&release)) {
         return bootstrapped(wanted, seen, facts, now);
@@ -110,7 +112,7 @@ fn activate(
     if facts.waiting.contains(&release) || facts.taking {
         let is_watched = facts.watcher != Watcher::None && now.since(arrival(history)) < DEAF;
         if !facts.taking && !is_watched {
-            return history.take(TakeBundle { host: host.clone(), release, bootstraps: wanted.bootstraps }, now);
+            return take();
         }
         return Next::Wait(wait("the host to take the bundle", On::Taken, now, NOTICE));
     }
@@ -122,7 +124,7 @@ fn activate(
             message: format!("the host could not take release {}: {why}", release.short()),
         });
     }
-    history.take(
+    let deliver = history.take(
         DeliverBundle {
             host: host.clone(),
             release,
@@ -131,7 +133,8 @@ fn activate(
             timeout_s: desired.limits.upload_s,
         },
         now,
-    )
+    );
+    if facts.watcher == Watcher::None { deliver.and(take) } else { deliver }
 }
 
 /// The release is current: what became of its bootstrap?

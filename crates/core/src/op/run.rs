@@ -91,13 +91,7 @@ impl Run {
             RunSeen::Staged { .. } | RunSeen::Running { .. } if history.cancelled => {
                 history.take(CancelRun { host: host.clone(), run: self.run.clone() }, now)
             }
-            RunSeen::Absent => match (history.take(self.stage(host), now), history.take(self.start(host), now)) {
-                (Next::Do(mut actions), Next::Do(start)) => {
-                    actions.extend(start);
-                    Next::Do(actions)
-                }
-                (Next::Do(_), next) | (next, _) => next,
-            },
+            RunSeen::Absent => history.take(self.stage(host), now).and(|| history.take(self.start(host), now)),
             RunSeen::Staged { .. } => history.take(self.start(host), now),
             RunSeen::Running { .. } => self.follow("the script to end", now),
             RunSeen::Exited { end, .. } if seen.has_spooled(&self.run, end) => Next::Done(self.verdict(end)),

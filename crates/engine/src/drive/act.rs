@@ -8,7 +8,7 @@ use airlift_core::seen::Pins;
 
 use super::{Driver, Halt};
 use crate::permit::Permit;
-use crate::port::{ActError, Launched, Ports, Target};
+use crate::port::{ActError, Ports, Target};
 
 /// An action whose intent is in the log, synced: it may be carried out.
 pub(super) struct Intended {
@@ -96,16 +96,28 @@ impl Driver {
         }
     }
 
-    /// Sends a run's script and starts it, as two recorded intents in one step.
-    pub(super) async fn launch(&self, at: Option<&Target>, stage: &Intended, start: &Intended) -> Launched {
-        let none = || Launched::neither(ActError::transient(format!("{} has no address", stage.action.host())));
-        match (&stage.action, &start.action, at) {
-            (Action::Run(RunAction::Stage(staging)), Action::Run(RunAction::Start(starting)), Some(at)) => {
-                let staging = Permit::mint(staging.clone(), stage.token.clone());
-                let starting = Permit::mint(starting.clone(), start.token.clone());
-                self.engine.ports.runs.launch(at, staging, starting).await
+    /// Carries out two recorded intents that an adapter may do at one stroke; none where they are not such a pair.
+    pub(super) async fn carry_out_both(
+        &self,
+        one: &Intended,
+        two: &Intended,
+        at: Option<&Target>,
+    ) -> Option<[Result<Outcome, ActError>; 2]> {
+        let ports = &self.engine.ports;
+        match (&one.action, &two.action, at) {
+            (Action::Run(RunAction::Stage(stage)), Action::Run(RunAction::Start(start)), Some(at)) => {
+                let stage = Permit::mint(stage.clone(), one.token.clone());
+                let start = Permit::mint(start.clone(), two.token.clone());
+                let launched = ports.runs.launch(at, stage, start).await;
+                Some([launched.staged, launched.started])
             }
-            _ => none(),
+            (Action::Host(HostAction::Deliver(deliver)), Action::Host(HostAction::Take(take)), Some(at)) => {
+                let deliver = Permit::mint(deliver.clone(), one.token.clone());
+                let take = Permit::mint(take.clone(), two.token.clone());
+                let supplied = ports.delivery.supply(at, deliver, take).await;
+                Some([supplied.delivered, supplied.taken])
+            }
+            _ => None,
         }
     }
 
@@ -130,16 +142,15 @@ impl Driver {
         Ok(())
     }
 
-    /// Records what came of a launch.
-    pub(super) async fn conclude_launch(
+    /// Records what came of both.
+    pub(super) async fn conclude_both(
         &self,
-        stage: &Intended,
-        start: &Intended,
-        launched: Launched,
+        intended: [&Intended; 2],
+        results: [Result<Outcome, ActError>; 2],
         history: &mut History,
     ) -> Result<(), Halt> {
-        let events = vec![came_of(stage, launched.staged), came_of(start, launched.started)];
-        self.record_in(stage.action.host(), events, history).await?;
+        let events = intended.into_iter().zip(results).map(|(intended, result)| came_of(intended, result)).collect();
+        self.record_in(intended[0].action.host(), events, history).await?;
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use airlift_core::action::{Action, Kind, Outcome};
+use airlift_core::action::{Action, Outcome};
 use airlift_core::change::HostPast;
 use airlift_core::decide::{Next, On, Verdict, Wait};
 use airlift_core::event::{Event, Phase, Subject};
@@ -161,15 +161,14 @@ impl HostTask {
         let driver = self.driver.clone();
         let at = target(&driver.engine, &self.host, seen).ok().flatten();
         let intended = driver.intend_all(&self.host, actions, &mut self.history).await?;
-        if let [stage, start] = &intended[..]
-            && stage.action.kind() == Kind::StageRun
-            && start.action.kind() == Kind::StartRun
-        {
-            let launched = {
+        if let [one, two] = &intended[..] {
+            let both = {
                 let _turn = driver.gate.acquire().await;
-                driver.launch(at.as_ref(), stage, start).await
+                driver.carry_out_both(one, two, at.as_ref()).await
             };
-            return driver.conclude_launch(stage, start, launched, &mut self.history).await;
+            if let Some(results) = both {
+                return driver.conclude_both([one, two], results, &mut self.history).await;
+            }
         }
         for intended in &intended {
             let result = {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use airlift_core::id::HostId;
-use airlift_core::op::Operation;
+use airlift_core::op::{HostQuery, Operation};
 use airlift_core::plan::{Plan, plan};
 use airlift_core::seen::{HostSeen, InstanceSeen, Login};
 use airlift_core::time::Moment;
@@ -59,7 +59,7 @@ impl Engine {
     /// Looks at every host that `operation` concerns. Writes nothing.
     async fn look(&self, operation: &Operation, patience: Patience) -> Result<BTreeMap<HostId, HostSeen>, Halt> {
         let instances = self.ports.compute.look().await?;
-        let mut looks = self.looks(operation, &instances).await?;
+        let mut looks = self.looks(operation, &instances, patience == Patience::Others).await?;
         let mut world: BTreeMap<HostId, HostSeen> = instances
             .into_iter()
             .map(|(host, instance)| (host, HostSeen { instance: Some(instance), ..HostSeen::default() }))
@@ -99,12 +99,13 @@ impl Engine {
         &self,
         operation: &Operation,
         instances: &BTreeMap<HostId, InstanceSeen>,
+        ahead: bool,
     ) -> Result<JoinSet<(HostId, HostSeen)>, Halt> {
         let mut pins = self.pins().await?;
         let mut looks = JoinSet::new();
         let gate = Arc::new(Semaphore::new(self.concurrency.map_or(CALLS, |hosts| hosts.clamp(1, CALLS))));
         for host in operation.hosts() {
-            let query = operation.query(&host);
+            let query = HostQuery { ahead, ..operation.query(&host) };
             let (engine, gate) = (self.clone(), gate.clone());
             let pins = pins.remove(&host).unwrap_or_default();
             let instance = instances.get(&host).cloned();

@@ -108,8 +108,8 @@ const SAMPLE_LEVEL: i32 = 1;
 /// Most threads that read pieces for one bundle file: each holds a piece of up to 4 MiB.
 const MOST_READERS: usize = 4;
 
-/// Writes the wanted pieces, in the order of the manifest, as one tar of entries named by digest. `progress` is told
-/// the plain bytes of each piece that was written.
+/// Writes the manifest and the wanted pieces, in its order, as one tar of entries named by digest. `progress` is told the plain
+/// bytes of each piece that was written.
 pub fn write_pieces(
     source: &dyn PieceSource,
     wanted: &HashSet<Digest, impl BuildHasher>,
@@ -172,6 +172,7 @@ fn write_entries(
     out: &mut dyn Write,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), SendError> {
+    out.write_all(&source.manifest().bundle_head()).map_err(SendError::Write)?;
     let mut bytes = Vec::new();
     for piece in pieces {
         source.read_piece(&piece.digest, &mut bytes)?;
