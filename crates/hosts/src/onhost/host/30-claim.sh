@@ -14,6 +14,7 @@ identify() { # FLEET HOST
     chmod 0711 "$root/runs" # a run's folder may be entered by the user it runs as
     [ "$fleet" != none ] || put "$root/identity" "fleet $1
 host $2"
+    [ -e "$root/swept" ] || swept_now
     persist "$root/identity" "$root"
 }
 

@@ -40,6 +40,10 @@ tidy() { # take.lock is held
     find "$root" -mindepth 1 -maxdepth 2 -name '.*' ! -name "$secrets" -mtime +0 -prune -exec rm -rf {} +
     newest=$(readlink "$root/bin/host.sh") || newest=-
     find "$root/bin" -mindepth 1 -maxdepth 1 -type d ! -name "${newest%/*}" ! -name "$program" -mtime +6 -exec rm -rf {} +
+    swept_now
+}
+
+swept_now() {
     read -r now _ </proc/uptime
     echo "$boot ${now%.*}" >"$root/swept"
 }
