@@ -72,9 +72,9 @@ look() { # [run ID]… [service NAME]…
     tell "$@"
 }
 
-tell() { # [run ID]… [service NAME]…
+tell() { # [run ID]… [service NAME]…; who knows that nobody takes anything has set nobody_takes
     first_line "$root/watcher" && watcher=$line
-    if held "$root/take.lock"; then take=busy; else take=idle; fi
+    if [ -z "${nobody_takes:-}" ] && held "$root/take.lock"; then take=busy; else take=idle; fi
     printf 'watcher %s\ntake %s\n' "${watcher:-none}" "$take"
     for bundle in "$root"/inbox/*.bundle; do
         bundle=${bundle##*/} && bundle=${bundle%.bundle}

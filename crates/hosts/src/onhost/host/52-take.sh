@@ -10,7 +10,7 @@ take_one() { # RELEASE
     fi
     scratch=$root/chunks/.taken
     rm -rf "$scratch"
-    (umask 077 && mkdir "$scratch")
+    mkdir -m 0700 "$scratch"
     cut=
     tar -x -o -m -C "$scratch" -f "$bundle" 2>/dev/null || cut=yes
     keep_bundle "$1" "$scratch" "$cut"

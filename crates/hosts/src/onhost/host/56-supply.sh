@@ -33,13 +33,13 @@ accept() { # RELEASE TOKEN FORM BYTES|all take|leave < TAR: the manifest, then p
     claimed
     need tar sha256sum flock setsid
     part=$root/chunks/.in-$2-$$
-    (umask 077 && mkdir "$part")
+    mkdir -m 0700 "$part"
     trap 'rm -rf "$part"' EXIT
     arrive "$1" "$3" "$4" "$part"
     status=$later
     if [ "$5" = take ] && take_lock_is_free; then try settle "$1" "$part"; fi
     case $status in
-    0) echo "taken $1" ;;
+    0) echo "taken $1" && nobody_takes=yes ;;
     "$later") leave_in_inbox "$1" "$part" "$5" ;;
     *) refuse "$1" ;;
     esac
