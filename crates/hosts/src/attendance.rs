@@ -24,6 +24,10 @@ const ANSWER: usize = 1 << 20;
 /// How long the host may take to let go of a channel that is not needed.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// How long a run that was just launched may last until its output is asked for as it comes. A host has to start programs for
+/// that; output of a run that is over sooner takes none.
+const MOMENT: Duration = Duration::from_millis(200);
+
 /// A channel on which a host waits to be told about one run.
 pub(crate) struct Attendance {
     run: RunId,
@@ -83,13 +87,16 @@ impl Attendance {
 
     /// Passes the run's output on until the run is over; gives what the host told then.
     pub(crate) async fn follow(mut self, into: &mut Follower) -> Result<Option<Look>, LookError> {
+        let mut waits = self.follows;
         if !self.follows {
             let (out, err) = (into.offset(Stream::Stdout), into.offset(Stream::Stderr));
             let request = format!("follow {out} {err}\n");
             // How the connection fares shows in the output.
             let _ = self.exec.stdin.write_all(request.as_bytes()).await;
         }
-        let (stdout, stderr) = (&mut self.exec.stdout, &mut self.exec.stderr);
+        let (stdin, stdout, stderr) = (&mut self.exec.stdin, &mut self.exec.stdout, &mut self.exec.stderr);
+        let moment = tokio::time::sleep(MOMENT);
+        tokio::pin!(moment);
         let (mut out_mark, mut err_mark) = (AfterMark::default(), AfterMark::default());
         let (mut out_open, mut err_open) = (true, true);
         let mut ending = Ending::default();
@@ -98,6 +105,11 @@ impl Attendance {
             let (stream, chunk) = tokio::select! {
                 chunk = stdout.chunk(), if out_open => (Stream::Stdout, chunk),
                 chunk = stderr.chunk(), if err_open => (Stream::Stderr, chunk),
+                () = &mut moment, if waits => {
+                    waits = false;
+                    let _ = stdin.write_all(b"follow\n").await;
+                    continue;
+                }
             };
             match (stream, chunk.map_err(|error| remote::unseen(&error))?) {
                 (Stream::Stdout, Some(bytes)) => {

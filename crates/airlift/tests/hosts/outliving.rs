@@ -168,7 +168,8 @@ fn a_run_whose_supervisor_was_killed_or_whose_machine_rebooted_is_interrupted_an
     }
 }
 
-/// The process group of the supervisor: that of the parent's parent of the script's leader, which `setsid` waits for.
+/// The process group of the supervisor, which is that of the command by which the run was launched: of the parent's parent of the
+/// script's leader, which `setsid` waits for.
 fn supervisor_of(group_line: &str) -> String {
     let mut pid = group_line.split_whitespace().next().unwrap().to_owned();
     loop {
@@ -176,7 +177,7 @@ fn supervisor_of(group_line: &str) -> String {
         let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 1..].split_whitespace().collect();
         let (parent, group) = (fields[1], fields[2]);
         let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap().replace('\0', " ");
-        if command.contains(" supervise ") {
+        if command.contains(" attend ") {
             return group.to_owned();
         }
         parent.clone_into(&mut pid);

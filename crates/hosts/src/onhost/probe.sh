@@ -16,10 +16,9 @@ if [ "$uid" != 0 ] && command -v sudo >/dev/null; then
     AIRLIFT_PROBED="$AIRLIFT_PROBED
 sudo $sudo"
 fi
-if [ -e "$root/bin/$wanted/host.sh" ]; then
-    export AIRLIFT_PROBED
-    exec sh "$root/bin/$wanted/host.sh" "$@"
-fi
+AIRLIFT_SELF=$root/bin/$wanted/host.sh
+# shellcheck disable=SC1090 # read by this shell, not by another one: that would be a process more
+if [ -e "$AIRLIFT_SELF" ]; then . "$AIRLIFT_SELF"; fi
 
 printf 'airlift-host 1\nprogram none\nroot %s\nuid %s\n%s\n' "$root" "$uid" "$AIRLIFT_PROBED"
 { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot=unknown

@@ -1,12 +1,12 @@
 //! A run attended by one command: looked for, sent, started, followed and told of, with as little on the host as that takes.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 use std::time::Duration;
 
 use super::bundle::Tar;
-use super::fixture::{EMPTY, Host, Outcome, eventually, finish, kill_group, sha256};
+use super::fixture::{EMPTY, Host, Outcome, Shell, eventually, sha256};
 use crate::on_every_shell;
 
 /// A script as the lines that a request to launch it carries.
@@ -73,13 +73,68 @@ on_every_shell! {
         assert!(!host.exists("runs/r-1/files"));
     }
 
-    fn a_long_run_is_followed_while_it_goes_on(host: &Host) {
-        let requests = launch("t-1", "echo one\nsleep 2\nprintf 'two\\000'\n");
-        let told = after_facts(&host.attend_to_the_end("r-1", &requests).stdout);
-        assert!(told.starts_with("started r-1\n\0airlift\none\n"), "{told}");
-        assert!(told.contains("\0airlift\nrun r-1 exited token=t-1 exit=code:0 stdout=8:"), "{told}");
+    fn a_long_run_is_followed_while_it_goes_on_where_that_is_asked_for(host: &Host) {
+        let mut call = host.command(&["attend", "r-1"]);
+        let mut call = call.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (mut input, mut output) = (call.stdin.take().unwrap(), call.stdout.take().unwrap());
+        let requests = launch("t-1", "echo one\nwhile [ ! -e \"$HOME/go\" ]; do sleep 0.05; done\nprintf 'two\\000'\n");
+        input.write_all(format!("{requests}follow\n").as_bytes()).unwrap();
+        let mut told = Vec::new();
+        while !told.ends_with(b"started r-1\n\0airlift\none\n") {
+            let mut byte = [0];
+            output.read_exact(&mut byte).unwrap();
+            told.extend(byte);
+        }
+        fs::write(host.path("home/go"), "").unwrap();
+        let mut end = String::new();
+        output.read_to_string(&mut end).unwrap();
+        assert!(end.contains("\0airlift\nrun r-1 exited token=t-1 exit=code:0 stdout=8:"), "{end}");
+        assert!(call.wait().unwrap().success());
         let rest = after_facts(&host.attend("r-1", b"follow 4 0\n").stdout);
         assert!(rest.starts_with("\0airlift\ntwo\0\0airlift\nrun r-1 exited token=t-1 exit=code:0 stdout=8:"), "{rest}");
+    }
+
+    fn whatever_a_short_run_prints_is_passed_on_byte_for_byte(host: &Host) {
+        for (number, (script, output)) in [
+            ("printf 'a  b\\tc\\n\\n \\n'", b"a  b\tc\n\n \n".to_vec()),
+            ("printf 'no newline'", b"no newline".to_vec()),
+            ("printf '\\\\n\\000\\n\\201\\377\\n'", b"\\n\0\n\x81\xff\n".to_vec()),
+            ("printf '\\303\\244\\n'", "ä\n".as_bytes().to_vec()),
+            ("printf '%01200d\\n' 0", [vec![b'0'; 1200], vec![b'\n']].concat()),
+        ].into_iter().enumerate() {
+            let run = format!("r-{number}");
+            let outcome = host.attend_to_the_end(&run, &launch("t-1", &format!("{script}\n{script} >&2\n")));
+            let begin = [b"started ", run.as_bytes(), b"\n\0airlift\n", &output, b"\0airlift\nrun "].concat();
+            assert!(outcome.stdout.windows(begin.len()).any(|window| window == begin), "{script}: {}", outcome.text());
+            assert_eq!(outcome.stderr, [b"\0airlift\n", &output[..]].concat(), "{script}");
+        }
+    }
+
+    fn a_launched_script_starts_with_no_signal_ignored(host: &Host) {
+        // busybox has no setsid that waits, and its shell cannot tell this signal from an exit status.
+        let end = if host.shell == Shell::Busybox { "code:130" } else { "signal:2" };
+        let told = after_facts(&host.attend_to_the_end("r-1", &launch("t-1", "kill -INT $$\nexit 0\n")).stdout);
+        assert!(told.contains(&format!(" exit={end} ")), "{told}");
+    }
+
+    fn a_launched_run_goes_on_without_the_operator_and_keeps_no_channel(host: &Host) {
+        let request = launch("t-1", "while [ ! -e \"$HOME/go\" ]; do sleep 0.05; done\necho done\n");
+        // Its input ends at once, and it lets go of its output while the script waits.
+        assert_eq!(after_facts(&host.attend("r-1", request.as_bytes()).stdout), "started r-1\n\0airlift\n");
+        assert!(host.state("r-1").starts_with("running "));
+        fs::write(host.path("home/go"), "").unwrap();
+        host.verb(&["await", "run", "r-1"]).ok();
+        assert!(host.state("r-1").starts_with("exited token=t-1 exit=code:0 stdout=5:"));
+    }
+
+    fn a_supervisor_that_is_killed_is_told_by_who_waits_for_it(host: &Host) {
+        let parent = "parent() { set -- $(cat /proc/$1/stat); echo $4; }\n";
+        let killing = "supervisor=$(parent $$)\n[ -e /proc/$supervisor/fd/9 ] || supervisor=$(parent $supervisor)\necho out\nkill -KILL $supervisor\n";
+        let outcome = host.attend_to_the_end("r-1", &launch("t-1", &format!("{parent}{killing}")));
+        let told = after_facts(&outcome.stdout);
+        assert!(told.contains("\0airlift\n\0airlift\nrun r-1 lost token=t-1 why=killed stdout=4:"), "{told}");
+        assert_eq!(outcome.error(), "\0airlift\n");
+        assert!(after_facts(&host.attend("r-1", b"follow 0 0\n").stdout).starts_with("\0airlift\nout\n\0airlift\n"));
     }
 
     fn what_is_staged_already_is_started_without_being_sent(host: &Host) {
@@ -121,11 +176,12 @@ on_every_shell! {
             let run = format!("r-{number}");
             let request = launch("t-1", "echo ran >>\"$HOME/$AIRLIFT_RUN\"\n");
             let mut call = host.command(&["attend", &run]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-            call.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
+            let mut input = call.stdin.take().unwrap();
+            input.write_all(request.as_bytes()).unwrap();
             std::thread::sleep(Duration::from_millis(3 * number));
-            kill_group(&call);
+            call.kill().unwrap();
             call.wait().unwrap();
-            finish(host.command(&["attend", &run]), request.as_bytes()).ok();
+            host.attend_to_the_end(&run, &request);
             host.verb(&["await", "run", &run]).ok();
             let state = host.state(&run);
             let ran = fs::read_to_string(host.path("home").join(&run)).unwrap_or_default();
@@ -136,7 +192,7 @@ on_every_shell! {
     fn a_timeout_ends_a_launched_run(host: &Host) {
         let payload = "script 1\nsleep 100\ntimeout 1\n1\nend\n";
         let requests = format!("launch t-1 lines {}\n{payload}", payload.len());
-        host.attend("r-1", requests.as_bytes()).ok();
+        host.attend("r-1", requests.as_bytes());
         eventually("it has timed out", || host.state("r-1").contains("exit=timeout"));
         assert_eq!(host.state("r-1"), format!("exited token=t-1 exit=timeout stdout=0:{EMPTY} stderr=0:{EMPTY}"));
     }

@@ -14,23 +14,46 @@
 # shellcheck shell=sh disable=SC2034,SC2154,SC2164 # `set -e` and variables of other parts: the joined program is checked without this
 set -eu
 
+# become FOLDER ENV COMMAND…: a run's supervisor calls it in a session of its own, which is the script's from here on. It stands first
+# so that the rest of this program is not read for it.
+if [ "${1:-}" = become ]; then
+    exec >>"$2/stdout" 2>>"$2/stderr"
+    umask 077
+    tell_group() { printf '%s %s\n' $$ "${21}" >"$1/group"; }
+    read -r airlift_stat <"/proc/$$/stat"
+    # shellcheck disable=SC2086 # the fields that follow the name in parentheses, which is the second
+    tell_group "$2" ${airlift_stat##*) }
+    unset airlift_stat
+    # after `group`, as they are made before `group` is read: one of the two sides sees the other
+    if [ -e "$2/cancel" ] || [ -e "$2/.timeout" ]; then exit 0; fi
+    umask 022
+    # No variable of ours: what these files set may have any name.
+    # shellcheck disable=SC1090 # comes with the release
+    if [ -e "$3" ]; then . "$3"; fi
+    # shellcheck disable=SC1090,SC1091 # comes with the run
+    if [ -e "$2/env" ]; then . "$2/env"; fi
+    shift 3
+    exec "$@"
+fi
+
 fail() { # STATUS MESSAGE
     printf 'airlift: %s\n' "$2" >&2
     exit "$1"
 }
 
 # From its own path, ROOT/bin/HASH/host.sh, follow root and program; ROOT/bin/host.sh is a link to HASH/host.sh.
-self=$0
+self=${AIRLIFT_SELF:-$0} # the probe reads this program, and so does not call it by its name
 case $self in /*) ;; *) self=$PWD/$self ;; esac
 if [ -L "$self" ]; then self=${self%/*}/$(readlink "$self"); fi
 root=${self%/bin/*/host.sh}
 program=${self%/host.sh}
 program=${program##*/}
 if [ -z "$root" ] || [ "$root" = "$self" ]; then fail 64 "host.sh runs as ROOT/bin/HASH/host.sh, not as $0"; fi
-uid=
-while read -r key _ value _; do # the effective one; `id` would be a process for every call
-    case $key in Uid:) uid=$value && break ;; esac
-done </proc/self/status
+if [ -z "${AIRLIFT_SELF:-}" ]; then
+    while read -r key _ uid _; do # the effective one; `id` would be a process for every call
+        [ "$key" != Uid: ] || break
+    done </proc/self/status
+fi
 # How long what is told to end may take before it is killed, in seconds.
 grace=${AIRLIFT_KILL_GRACE:-5}
 case $grace in *[!0-9]*) fail 64 "AIRLIFT_KILL_GRACE is '$grace', which is no number of seconds" ;; esac

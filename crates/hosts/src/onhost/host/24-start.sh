@@ -3,15 +3,22 @@
 
 start() { # RUN TOKEN
     run_named "$1"
+    begin "$1" "$2"
+    if [ -z "$launched" ]; then printf 'already %s\n' "$1" && return; fi
+    detach supervise "$1" 7>&-
+    exec 9>&-
+    printf 'started %s\n' "$1"
+}
+
+# A run that is staged is started from here on. Where it was not before, launched is set, and the caller is to supervise, with
+# the run's lock on 9.
+begin() { # RUN TOKEN
+    launched=
     known "$1"
     same_token "$1" "$2"
     dir=$root/runs/$1
     lock
-    if [ -e "$dir/started" ]; then
-        unlock
-        printf 'already %s\n' "$1"
-        return
-    fi
+    if [ -e "$dir/started" ]; then unlock && return; fi
     # The lock is taken before `started` is there, and inherited by the supervisor: no look can find a started run without it.
     guard "$dir/lock"
     exec 9>>"$dir/lock"
@@ -23,13 +30,12 @@ start() { # RUN TOKEN
     ln "$dir/.started" "$dir/started" || fail 1 "$dir/started could not be made"
     rm -f "$dir/.started"
     persist "$dir"
-    detach supervise "$1" 7>&-
-    exec 9>&-
+    launched=yes
     unlock
-    printf 'started %s\n' "$1"
 }
 
-launch_run() { # RUN TOKEN none|lines|plain|gzip|zstd BYTES < PAYLOAD: stages and starts at one stroke
+# Stages and begins at one stroke, or begins.
+launch_run() { # RUN TOKEN none|lines|plain|gzip|zstd BYTES < PAYLOAD
     is_name token "$2"
     is_number 'number of bytes' "$4"
     claimed
@@ -54,14 +60,12 @@ launch_run() { # RUN TOKEN none|lines|plain|gzip|zstd BYTES < PAYLOAD: stages an
         become "$incoming" "$1"
         if [ ! -d "$incoming" ]; then
             persist "$dir/started" "$dir" "$root/runs"
-            detach supervise "$1"
-            exec 9>&-
-            printf 'started %s\n' "$1"
+            launched=yes
             return
         fi
         exec 9>&-
     fi
-    start "$1" "$2"
+    begin "$1" "$2"
 }
 
 unpack_payload() { # FORM BYTES: into incoming
@@ -98,21 +102,23 @@ supervise() { # RUN
     first_line "$dir/timeout"
     watchdog=
     if [ "${line:-0}" -gt 0 ]; then
-        watch_over "$1" "$line" 9>&- &
+        (exec 9>&- && watch_over "$1" "$line") & # a redirection of the function would keep the lock in another place
         watchdog=$!
     fi
     # A status of 128+N is either a signal or an exit status. Who waits for the script says on its stderr which it was: setsid
     # always (and returns N), a shell except for INT and PIPE (bash: and TERM), which then pass for exit statuses.
-    status=0
-    said=$(exec 9>&- && exec setsid -f -w sh "$self" launch "$1" 2>&1) || status=$?
+    set +e # for what stands in parentheses it is on
+    said=$(set -e && launch "$1" setsid -f -w 2>&1)
+    status=$?
     if [ $status != 0 ] && [ ! -e "$dir/group" ]; then # this setsid cannot wait: the script has not been there yet
-        status=0
         exec 2>"$dir/.signal"
-        setsid sh "$self" launch "$1" 9>&- || status=$?
+        (set -e && launch "$1" setsid)
+        status=$?
         exec 2>/dev/null
         first_line "$dir/.signal" && said=$line
         rm -f "$dir/.signal"
     fi
+    set -e
     if [ "$watchdog" ]; then
         kill -KILL "$watchdog" || : # first, so that it has no more children; then its sleep
         kill_group KILL "$watchdog" || :
@@ -147,19 +153,15 @@ supervise() { # RUN
     [ ! -e "$dir/.timeout" ] || rm -f "$dir/.timeout"
 }
 
-# Becomes the script: its process id is that of the session and process group that setsid made.
-launch() { # RUN
-    dir=$root/runs/$1
-    exec </dev/null >>"$dir/stdout" 2>>"$dir/stderr"
-    umask 077
-    birth $$
-    printf '%s %s\n' $$ "$birth" >"$dir/group"
-    # after `group`, as they are made before `group` is read: one of the two sides sees the other
-    if [ -e "$dir/cancel" ] || [ -e "$dir/.timeout" ]; then exit 0; fi
-    umask 022
+# Becomes who waits for the script, or the script. What goes wrong before is for the run's stderr.
+launch() { # RUN SETSID [OPTION…]
+    exec 9>&- 4>&2 2>>"$dir/stderr"
+    run=$1
+    shift
+    setsid=$*
     identity
     { read -r _ && read -r release; } <"$dir/started"
-    export AIRLIFT_FLEET="$fleet" AIRLIFT_HOST="$host" AIRLIFT_RUN="$1" AIRLIFT_ROOT="$root"
+    export AIRLIFT_FLEET="$fleet" AIRLIFT_HOST="$host" AIRLIFT_RUN="$run" AIRLIFT_ROOT="$root"
     unset AIRLIFT_RELEASE AIRLIFT_SECRETS_DIR DEPLOY_FILES_DIR
     first_line "$dir/as" && as=$line
     if [ -d "$dir/files" ]; then export DEPLOY_FILES_DIR="$dir/files"; fi
@@ -185,14 +187,8 @@ launch() { # RUN
             set -- su -s /bin/sh -c '[ "$0" != -- ] || shift; exec "$@"' "$as" -- sh "$@"
         fi
     fi
-    # From here on no variable of ours: what these files set may have any name.
-    set -- "$root/specs/$release/env" "$dir/env" "$@"
-    # shellcheck disable=SC1090 # comes with the release
-    if [ -e "$1" ]; then . "$1"; fi
-    # shellcheck disable=SC1090 # comes with the run
-    if [ -e "$2" ]; then . "$2"; fi
-    shift 2
-    exec "$@"
+    # shellcheck disable=SC2086 # words
+    exec $setsid sh "$self" become "$dir" "$root/specs/$release/env" "$@" 2>&4 4>&-
 }
 
 watch_over() { # RUN SECONDS, in a subshell. Where flock can wait for so long, it ends with the supervisor.

@@ -3,11 +3,8 @@
 
 kill_group() { # SIGNAL GROUP. Of all there is, -1 would be everybody, and -0 we ourselves.
     case $2 in '' | 0 | 1 | *[!0-9]*) return 1 ;; esac
-    kill=${kill:-$(command -v kill)}
-    case $kill in
-    kill) kill "-$1" "-$2" ;;
-    *) kill "-$1" -- "-$2" ;; # procps 4.0 reads -123 as -1 unless it comes after --, which the shells' own do not take
-    esac 2>/dev/null
+    if PATH=/nowhere kill "-$1" "-$2" 2>/dev/null; then return; elif [ $? != 127 ]; then return 1; fi
+    kill "-$1" -- "-$2" 2>/dev/null # procps 4.0 reads -123 as -1 unless it comes after --, which the shells' own do not take
 }
 
 birth() { # PID: sets birth, when it started, in ticks since boot (field 22 of /proc/PID/stat): an id used again is told apart
@@ -63,23 +60,13 @@ await_run() { # RUN
     await_lock "$root/runs/$1/lock"
 }
 
-is_over() { # of the run in dir. One that began a moment ago may be over a moment later: for that, no reader is started
-    patience=${launched:+3}
-    while [ "${patience:-0}" -gt 0 ]; do # where flock cannot wait, this takes no time
-        if flock -s -w 1 6 6<"$dir/lock"; then return; fi 2>/dev/null
-        if [ -s "$dir/stdout" ] || [ -s "$dir/stderr" ]; then break; fi
-        patience=$((patience - 1))
-    done
-    ! held "$dir/lock"
-}
-
 follow() { # RUN OUT ERR
     run_named "$1"
     is_number offset "$2"
     is_number offset "$3"
     known "$1"
     dir=$root/runs/$1
-    if is_over; then
+    if ! held "$dir/lock"; then
         [ ! -s "$dir/stdout" ] || tail -c "+$(($2 + 1))" "$dir/stdout"
         [ ! -s "$dir/stderr" ] || tail -c "+$(($3 + 1))" "$dir/stderr" >&2
         return
@@ -112,16 +99,103 @@ attend() { # RUN < REQUEST
     echo end
     read -r request one two three || return 0
     case $request in
-    launch)
-        launch_run "$1" "$one" "$two" "$three"
-        launched=yes one=0 two=0
-        ;;
-    follow) ;;
+    launch) conduct "$1" "$one" "$two" "$three" ;;
+    follow) mark && follow "$1" "$one" "$two" ;;
     *) fail 64 "it takes 'launch TOKEN FORM BYTES' or 'follow OUT ERR', not '$request'" ;;
     esac
     printf '\000airlift\n'
-    printf '\000airlift\n' >&2
-    follow "$1" "$one" "$two"
-    printf '\000airlift\n'
     tell_run "$1"
+}
+
+mark() { # what comes before it is the login's
+    printf '\000airlift\n'
+    printf '\000airlift\n' >&2
+}
+
+told_already=90 not_overseen=91 # exit statuses of `oversee`, besides those of `fail`
+
+# Launches a run and supervises it by a process that outlives this one where the operator lets go. That process is not started
+# in the background, where SIGINT is ignored for good, and so by the script too: this one waits for it.
+conduct() { # RUN TOKEN FORM BYTES < PAYLOAD
+    exec 3<&0 5>&2 2>/dev/null # a shell says so where the process that it waits for was killed
+    set +e
+    (
+        exec 2>&5 5>&-
+        set -e
+        oversee "$@"
+    )
+    status=$?
+    set -e
+    exec 3<&- 2>&5 5>&-
+    dir=$root/runs/$1
+    case $status in
+    0) recite ;;
+    "$told_already") ;;
+    "$not_overseen") mark && follow "$1" 0 0 ;;
+    1[3-9][0-9]) dismiss ;;
+    *) exit "$status" ;;
+    esac
+}
+
+oversee() { # RUN TOKEN FORM BYTES < PAYLOAD, which is 3 too: ends when the run does
+    launch_run "$@"
+    if [ -z "$launched" ]; then
+        printf 'already %s\n' "$1"
+        exit "$not_overseen"
+    fi
+    if { true </dev/tty; } 2>/dev/null; then # whose end would be the end of all that has no session of its own
+        detach supervise "$1"
+        launched=
+    fi
+    printf 'started %s\n' "$1"
+    [ "$launched" ] || exit "$not_overseen"
+    mark
+    (exec <&3 3<&- 9>&- && accompany "$1") & # a redirection of the function would keep the lock in another place
+    companion=$!
+    printf '%s\n' "$companion" >&9 # for `dismiss`
+    exec </dev/null >/dev/null 2>&1 3<&-
+    supervise "$1"
+    kill -USR1 "$companion" || :
+    if wait "$companion"; then exit "$told_already"; fi
+    exit 0
+}
+
+# In the background while a run lasts: waits for a line, by which the operator asks for output that comes, or for the end of
+# the input, by which the operator lets go.
+accompany() { # RUN
+    passed_on=
+    if read -r _; then
+        trap '' USR1
+        follow "$1" 0 0
+        passed_on=yes
+    fi
+    if held "$root/runs/$1/lock"; then kill -KILL $$; fi
+    [ "$passed_on" ]
+}
+
+dismiss() { # who accompanies the run in dir, whose supervisor was killed; whoever reads will ask for what is missing
+    first_line "$dir/lock"
+    kill -USR1 "$line" || :
+    while kill -0 "$line"; do nap; done
+} 2>/dev/null
+
+recite() { # the output of the run in dir, which is over
+    first_line "$dir/exit"
+    told=$line
+    bytes=${told#* stdout=}
+    recite_file "$dir/stdout" "${bytes%%:*}"
+    bytes=${told#* stderr=}
+    recite_file "$dir/stderr" "${bytes%%:*}" >&2
+}
+
+recite_file() { # FILE BYTES. To read a few lines of plain text costs less than a process.
+    text=
+    [ "$2" -gt 1000 ] || while IFS= read -r line; do
+        text="$text$line
+"
+    done <"$1"
+    case $text in
+    *[![:print:][:space:]]*) text= ;;
+    esac
+    if [ ${#text} = "$2" ]; then printf '%s' "$text"; else tail -c +1 "$1"; fi
 }

@@ -4,8 +4,7 @@
 {
     case ${1:-}:$# in
     attend:2) attend "$2" ;;
-    supervise:2) detached && supervise "$2" ;; # this one and the next two are for `start` alone
-    launch:2) launch "$2" ;;
+    supervise:2) detached && supervise "$2" ;; # this one and the next are for `start` alone
     watchdog:3) watchdog "$2" "$3" ;;
     *) verb_follows=yes ;;
     esac
