@@ -22,9 +22,10 @@ take_one() { # RELEASE
 }
 
 keep_bundle() { # RELEASE FOLDER CUT: of what was extracted there all that is whole is kept; fails unless nothing is missing then
-    [ "$3" ] || [ ! -f "$2/manifest" ] || [ -L "$2/manifest" ] || read_manifest "$1" "$2"
-    keep_pieces "$2" >/dev/null && [ -z "$3" ] && [ -e "$2/.pieces" ] ||
+    if [ -z "$3" ] && [ -f "$2/manifest" ] && [ ! -L "$2/manifest" ]; then read_manifest "$1" "$2"; fi
+    if ! keep_pieces "$2" >/dev/null || [ "$3" ] || [ ! -e "$2/.pieces" ]; then
         short_of_space "the bundle is damaged or cut short; push it again" 23
+    fi
     [ "$others" = 0 ] || check_sizes "$2"
 }
 
@@ -137,7 +138,14 @@ take() { # [--detached]
 take_all() { # take.lock is open as 7
     flock 7
     while release=$(next_bundle) && [ -n "$release" ]; do
-        try take_one "$release"
+        forget_refusal "$release"
+        set +e
+        (
+            set -e
+            take_one "$release"
+        ) 2>"$root/inbox/.why"
+        status=$?
+        set -e
         rm -rf "$root/chunks/.taken"
         if [ $status = 0 ]; then
             rm -f "$root/inbox/$release.bundle"
@@ -150,20 +158,12 @@ take_all() { # take.lock is open as 7
     tidy
 }
 
-try() { # FUNCTION RELEASE…: what ends it ends nothing else. Sets status, and keeps what it said for `refuse`
-    set +e
-    (
-        set -e
-        "$@"
-    ) 2>"$root/inbox/.why"
-    status=$?
-    set -e
-    for why in "$root/inbox/refused/$2.bundle" "$root/inbox/refused/$2.bundle.why"; do
-        [ ! -e "$why" ] || rm -f "$why"
-    done
+forget_refusal() { # RELEASE: it is tried again
+    refused=$root/inbox/refused/$1.bundle
+    if [ -e "$refused.why" ]; then rm -f "$refused" "$refused.why"; fi
 }
 
-refuse() { # RELEASE: with the reason that is left for `look` to tell
+refuse() { # RELEASE: for the reason in .why, which is left for `look` to tell; status is what it ended with
     reason=$(tail -n 1 "$root/inbox/.why")
     reason=${reason#airlift: }
     # where there is no room, there is none for the reason either

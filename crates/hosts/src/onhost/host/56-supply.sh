@@ -9,8 +9,7 @@ supply() { # [run ID]… [service NAME]… < REQUESTS
         case $request in
         have)
             is_number 'number of digests' "$one"
-            # `head` may read more than it hands on
-            while [ "$one" -gt 0 ] && read -r digest; do echo "$digest" && one=$((one - 1)); done | (have)
+            lines "$one" | (have)
             echo end
             ;;
         deliver)
@@ -22,6 +21,14 @@ supply() { # [run ID]… [service NAME]… < REQUESTS
             ;;
         *) fail 64 "it takes 'have COUNT' or 'deliver RELEASE TOKEN FORM BYTES take|leave', not '$request'" ;;
         esac
+    done
+}
+
+lines() { # COUNT: so many of what comes; `head` may read more than it hands on
+    left=$1
+    while [ "$left" -gt 0 ] && read -r line; do
+        echo "$line"
+        left=$((left - 1))
     done
 }
 
@@ -37,7 +44,16 @@ accept() { # RELEASE TOKEN FORM BYTES|all take|leave < TAR: the manifest, then p
     trap 'rm -rf "$part"' EXIT
     arrive "$1" "$3" "$4" "$part"
     status=$later
-    if [ "$5" = take ] && take_lock_is_free; then try settle "$1" "$part"; fi
+    if [ "$5" = take ] && take_lock_is_free; then
+        forget_refusal "$1"
+        set +e
+        (
+            set -e
+            settle "$1" "$part"
+        ) 2>"$root/inbox/.why"
+        status=$?
+        set -e
+    fi
     case $status in
     0) echo "taken $1" && nobody_takes=yes ;;
     "$later") leave_in_inbox "$1" "$part" "$5" ;;
