@@ -124,6 +124,23 @@ on_every_shell! {
         host.supplied(&bundle);
     }
 
+    fn what_may_not_have_reached_the_disk_before_power_was_lost_is_brought_again(host: &Host) {
+        let bundle = Bundle::of(Tar::new().file("data", 0o644, noise(100)));
+        host.supplied(&bundle);
+        let unsynced = host.root(&format!("specs/{}/unsynced", bundle.release));
+        eventually("it is on the disk", || !unsynced.exists());
+        fs::write(&unsynced, fs::read("/proc/sys/kernel/random/boot_id").unwrap()).unwrap();
+        assert_eq!((host.look("current"), host.look("release")), (vec![bundle.release.clone()], vec![bundle.release.clone()]));
+        for boot in ["another boot\n", ""] {
+            fs::write(host.root(&format!("releases/{}/data", bundle.release)), "torn").unwrap();
+            fs::write(&unsynced, boot).unwrap();
+            assert_eq!((host.look("current"), host.look("release")), (vec!["none".to_owned()], vec![]));
+            host.verb(&["switch", &bundle.release, "none"]).fails(1, "push it");
+            host.supplied(&bundle);
+            assert_eq!(host.read("current/data"), noise(100));
+        }
+    }
+
     fn another_take_is_waited_for_by_somebody_else(host: &Host) {
         let first = Bundle::of(spec("bootstrap setup.sh\n").file("setup.sh", 0o644, "until [ -e \"$HOME/go\" ]; do sleep 0.1; done"));
         host.supply(&request(&first, &first.full())).ok();

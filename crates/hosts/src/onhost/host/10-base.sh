@@ -140,10 +140,19 @@ current() { # sets release: the current one, or none
     [ -L "$root/current" ] || return 0
     for kept in "$root"/releases/*; do # without a process, as a rule
         # shellcheck disable=SC3013 # every shell that this runs in has it
-        if [ "$kept" -ef "$root/current" ]; then release=${kept##*/} && return; fi
+        if [ "$kept" -ef "$root/current" ]; then
+            ! is_whole "${kept##*/}" || release=${kept##*/}
+            return 0
+        fi
     done
     release=$(readlink "$root/current")
     release=${release##*/}
+}
+
+is_whole() { # RELEASE: what was put there before this boot was on the disk before the machine lost power
+    [ -e "$root/specs/$1/unsynced" ] || return 0
+    first_line "$root/specs/$1/unsynced"
+    [ "$line" = "$boot" ]
 }
 
 home_of() { # USER-OR-UID -> its home, as the user database has it: HOME differs between a login, sudo and a unit

@@ -88,7 +88,7 @@ tell() { # [run ID]… [service NAME]…; who knows that nobody takes anything h
     current
     printf 'current %s\n' "$release"
     for kept in "$root"/releases/*; do
-        [ ! -d "$kept" ] || printf 'release %s\n' "${kept##*/}"
+        if [ -d "$kept" ] && is_whole "${kept##*/}"; then printf 'release %s\n' "${kept##*/}"; fi
     done
     first_line "$root/secrets.digest"
     printf 'secrets %s\n' "${line:-none}"

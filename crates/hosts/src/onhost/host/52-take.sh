@@ -15,6 +15,7 @@ take_one() { # RELEASE
     tar -x -o -m -C "$scratch" -f "$bundle" 2>/dev/null || cut=yes
     keep_bundle "$1" "$scratch" "$cut"
     lay_out "$1" "$scratch"
+    seal "$1"
     activate "$1"
     install_packages "$spec_packages"
     serve "$1" "$spec_services"
@@ -30,12 +31,14 @@ keep_bundle() { # RELEASE FOLDER CUT: of what was extracted there all that is wh
 }
 
 lay_out() { # RELEASE FOLDER: puts the release in place whose manifest is in the folder, and was read
-    if [ -d "$root/releases/$1" ]; then
+    if [ -d "$root/releases/$1" ] && is_whole "$1"; then
         read_spec "$root/specs/$1"
         admit_spec
     else
         new=$root/chunks/.release specs=$root/specs/$1 # no owner meddles in a folder that nobody else may enter
-        for left in "$new" "$specs"; do [ ! -e "$left" ] || rm -rf "$new" "$specs"; done
+        for left in "$root/releases/$1" "$specs" "$new"; do
+            [ ! -e "$left" ] || rm -rf "$left"
+        done
         mkdir "$new" "$specs" "$specs/units"
         extract "$2" "$new" || short_of_space "the release could not be extracted"
         read_spec "$new/.airlift"
@@ -44,7 +47,7 @@ lay_out() { # RELEASE FOLDER: puts the release in place whose manifest is in the
         if [ "$spec_owner" ] && [ "$uid" = 0 ]; then
             chown -R -h "$spec_owner" "$new" || fail 1 "there is no $spec_owner to give the release to"
         fi
-        persist -f "$new"
+        echo "$boot" >"$specs/unsynced"
         mv "$new" "$root/releases/$1"
     fi
     mv -f "$2/.manifest" "$root/manifests/$1"
@@ -55,6 +58,12 @@ extract() { # FOLDER-OF-LISTS FOLDER
     1) tar -x -p -o -m -C "$2" -f "$root/chunks/$only" ;;
     *) (cd "$root/chunks" && xargs -r cat) <"$1/.pieces" | tar -x -p -o -m -C "$2" -f - ;;
     esac
+}
+
+seal() { # RELEASE: it outlives a loss of power from now on. Until then it is known by its boot (is_whole)
+    [ -e "$root/specs/$1/unsynced" ] || return 0
+    persist -f "$root/releases/$1"
+    rm -f "$root/specs/$1/unsynced"
 }
 
 activate() { # RELEASE, whose spec was read

@@ -16,6 +16,7 @@ supply() { # [run ID]… [service NAME]… < REQUESTS
             accept "$one" "$two" "$three" "$four" "$five"
             introduce
             tell "$@"
+            (exec </dev/null >/dev/null 2>&1 && seal "$one") & # nobody waits for the disk
             sweep_if_due
             return
             ;;

@@ -3,7 +3,7 @@
 
 switch() { # TO FROM
     claimed
-    [ "$1" = none ] || [ -d "$root/releases/$1" ] || fail 1 "release $1 is not on this host; push it"
+    [ "$1" = none ] || { [ -d "$root/releases/$1" ] && is_whole "$1"; } || fail 1 "release $1 is not on this host; push it"
     read_spec "$root/specs/$1"
     admit_spec
     lock
