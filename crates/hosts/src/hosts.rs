@@ -338,12 +338,9 @@ impl HostSetup for SshHosts {
             )));
         }
         let remote = self.remote(at).await?;
-        let install =
-            Command::new("sh").arg("-c").arg(program::INSTALL_SH).arg("install").arg(action.program.to_string());
+        let install = Command::new("sh").arg("-c").arg(program::INSTALL_SH).arg("install");
+        let install = install.arg(action.program.to_string()).arg(action.fleet.as_str()).arg(action.host.as_str());
         remote.ask(&remote.privileged(install), program::HOST_SH.as_bytes()).await?;
-        let identify = remote.verb("identify").arg(action.fleet.as_str()).arg(action.host.as_str());
-        remote.ask(&identify, b"").await?;
-        remote.ask(&remote.verb("watch"), b"").await?;
         Ok(Outcome::Done)
     }
 

@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# install.sh: puts host.sh, which comes on stdin, under airlift's root. Passed as one argument: `sh -c TEXT install HASH`.
+# install.sh: puts host.sh, which comes on stdin, under airlift's root, and with FLEET HOST has it claim the host for them and arm
+# its watcher. Passed as one argument: `sh -c TEXT install HASH [FLEET HOST]`.
 # What fails its hash is never put in place (23), nor anything
 # on a host that lacks a tool (24). May be repeated, and interrupted at any point.
 set -eu
@@ -27,3 +28,7 @@ mv -f "$temp" "$root/bin/$hash/host.sh"
 ln -s "$hash/host.sh" "$temp.link"
 mv -f "$temp.link" "$root/bin/host.sh"
 printf 'program %s\nroot %s\n' "$hash" "$root"
+[ $# = 3 ] || exit 0
+trap - EXIT # nothing of it is left
+sh "$root/bin/$hash/host.sh" identify "$2" "$3"
+exec sh "$root/bin/$hash/host.sh" watch

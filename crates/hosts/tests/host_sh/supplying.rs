@@ -127,13 +127,13 @@ on_every_shell! {
     fn what_may_not_have_reached_the_disk_before_power_was_lost_is_brought_again(host: &Host) {
         let bundle = Bundle::of(Tar::new().file("data", 0o644, noise(100)));
         host.supplied(&bundle);
-        let unsynced = host.root(&format!("specs/{}/unsynced", bundle.release));
-        eventually("it is on the disk", || !unsynced.exists());
-        fs::write(&unsynced, fs::read("/proc/sys/kernel/random/boot_id").unwrap()).unwrap();
+        let synced = host.root(&format!("specs/{}/synced", bundle.release));
+        eventually("it is on the disk", || fs::read_to_string(&synced).unwrap() == "yes\n");
+        fs::write(&synced, format!("in {}", fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap())).unwrap();
         assert_eq!((host.look("current"), host.look("release")), (vec![bundle.release.clone()], vec![bundle.release.clone()]));
-        for boot in ["another boot\n", ""] {
+        for boot in ["in another boot\n", ""] {
             fs::write(host.root(&format!("releases/{}/data", bundle.release)), "torn").unwrap();
-            fs::write(&unsynced, boot).unwrap();
+            fs::write(&synced, boot).unwrap();
             assert_eq!((host.look("current"), host.look("release")), (vec!["none".to_owned()], vec![]));
             host.verb(&["switch", &bundle.release, "none"]).fails(1, "push it");
             host.supplied(&bundle);

@@ -149,10 +149,10 @@ current() { # sets release: the current one, or none
     release=${release##*/}
 }
 
-is_whole() { # RELEASE: what was put there before this boot was on the disk before the machine lost power
-    [ -e "$root/specs/$1/unsynced" ] || return 0
-    first_line "$root/specs/$1/unsynced"
-    [ "$line" = "$boot" ]
+is_whole() { # RELEASE: what was put in its place was on the disk before the machine lost power
+    [ -e "$root/specs/$1/synced" ] || return 0
+    first_line "$root/specs/$1/synced"
+    [ "$line" = yes ] || [ "$line" = "in $boot" ]
 }
 
 home_of() { # USER-OR-UID -> its home, as the user database has it: HOME differs between a login, sudo and a unit

@@ -47,7 +47,7 @@ lay_out() { # RELEASE FOLDER: puts the release in place whose manifest is in the
         if [ "$spec_owner" ] && [ "$uid" = 0 ]; then
             chown -R -h "$spec_owner" "$new" || fail 1 "there is no $spec_owner to give the release to"
         fi
-        echo "$boot" >"$specs/unsynced"
+        echo "in $boot" >"$specs/synced"
         mv "$new" "$root/releases/$1"
     fi
     mv -f "$2/.manifest" "$root/manifests/$1"
@@ -60,10 +60,11 @@ extract() { # FOLDER-OF-LISTS FOLDER
     esac
 }
 
-seal() { # RELEASE: it outlives a loss of power from now on. Until then it is known by its boot (is_whole)
-    [ -e "$root/specs/$1/unsynced" ] || return 0
+seal() { # RELEASE: it outlives a loss of power from now on. Until then it is as good as this boot (is_whole)
+    first_line "$root/specs/$1/synced"
+    if [ "$line" = yes ] || [ ! -d "$root/releases/$1" ]; then return; fi
     persist -f "$root/releases/$1"
-    rm -f "$root/specs/$1/unsynced"
+    echo yes >"$root/specs/$1/synced"
 }
 
 activate() { # RELEASE, whose spec was read

@@ -16,8 +16,11 @@ supply() { # [run ID]… [service NAME]… < REQUESTS
             accept "$one" "$two" "$three" "$four" "$five"
             introduce
             tell "$@"
-            (exec </dev/null >/dev/null 2>&1 && seal "$one") & # nobody waits for the disk
-            sweep_if_due
+            ( # for this nobody waits
+                exec </dev/null >/dev/null 2>&1
+                seal "$one"
+                sweep_if_due
+            ) &
             return
             ;;
         *) fail 64 "it takes 'have COUNT' or 'deliver RELEASE TOKEN FORM BYTES take|leave', not '$request'" ;;

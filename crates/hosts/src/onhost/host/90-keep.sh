@@ -12,21 +12,16 @@ take_lock_is_free() { # it is ours then, as 7
     flock -n 7
 }
 
-sweep_if_due() { # behind the back of whoever waits for this program. What time makes superfluous is looked for once an hour
+sweep_if_due() { # what time makes superfluous is looked for once an hour
     first_line "$root/swept" && swept=$line
     read -r now _ </proc/uptime
-    now=${now%.*}
-    due=
-    if [ "${swept% *}" != "$boot" ] || [ $((now - ${swept#* })) -gt 3600 ]; then due=yes; fi
     current
     read_spec "$root/specs/$release"
     set -- "$root"/releases/*
-    if [ "$due" ] || [ $# -gt "$spec_keep_releases" ]; then
-        (
-            exec </dev/null >/dev/null 2>&1
-            take_lock_is_free || exit 0
-            if [ "$due" ]; then tidy; else sweep_releases; fi
-        ) &
+    if [ "${swept% *}" != "$boot" ] || [ $((${now%.*} - ${swept#* })) -gt 3600 ]; then
+        ! take_lock_is_free || tidy
+    elif [ $# -gt "$spec_keep_releases" ]; then
+        ! take_lock_is_free || sweep_releases
     fi
 }
 
@@ -71,10 +66,11 @@ sweep_releases() { # take.lock is held. Sets stay: those that do. What is large 
         case $stay in *" ${dir##*/} "*) continue ;; esac
         [ ! -d "$dir" ] || mv "$dir" "$root/releases/.${dir##*/}"
     done
+    set --
     for of_release in "$root"/specs/* "$root"/manifests/*; do
-        if [ -e "$of_release" ] && [ ! -d "$root/releases/${of_release##*/}" ]; then rm -rf "$of_release"; fi
+        if [ -e "$of_release" ] && [ ! -d "$root/releases/${of_release##*/}" ]; then set -- "$@" "$of_release"; fi
     done
-    rm -rf "$root"/releases/.[0-9a-f]*
+    rm -rf "$@" "$root"/releases/.[0-9a-f]*
 }
 
 referenced() { find "$root/manifests" -type f -exec sed -n 's/^piece \([0-9a-f]*\) .*/\1/p' {} +; } # pieces; twice, so that uniq -u drops them
