@@ -1,9 +1,10 @@
 //! The writer: one thread that owns the connection which writes, and commits what has queued as one group.
 //!
 //! A group is one transaction, projections included: it is stored whole or not at all. Callers get their answer after
-//! it is on the disk and the anchor names it. A lone request is committed at once.
+//! it is on the disk and the anchor names it. A lone request is committed at once; where several came together the last time,
+//! more are waited for: to store a group costs about as much as to store one.
 
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use airlift_core::event::Record;
@@ -18,8 +19,10 @@ use super::{anchor, schema, tables};
 
 /// A group is not added to once it has so many records …
 const GROUP: usize = 512;
-/// … or has been gathered for so long.
+/// … or has been gathered for so long …
 const GATHER: Duration = Duration::from_millis(3);
+/// … or nobody has come for so long.
+const LULL: Duration = Duration::from_millis(1);
 
 /// What the writer is asked to do.
 pub(super) enum Request {
@@ -44,11 +47,13 @@ impl Writer {
     /// Serves requests until nobody can make any more.
     pub(super) fn serve(mut self, requests: &Receiver<Request>) {
         let mut kept = None;
+        let mut patience = Duration::ZERO;
         while let Some(request) = kept.take().or_else(|| requests.recv().ok()) {
             match request {
                 Request::Append(first) => {
-                    let (group, other) = gather(first, requests);
+                    let (group, other) = gather(first, requests, patience);
                     kept = other;
+                    patience = if group.len() > 1 { LULL } else { Duration::ZERO };
                     self.store(group);
                 }
                 Request::Rebuild(reply) => {
@@ -117,19 +122,20 @@ impl Writer {
     }
 }
 
-/// What has queued behind `first`, and the request of another kind that ended it.
-fn gather(first: Append, requests: &Receiver<Request>) -> (Vec<Append>, Option<Request>) {
-    let began = Instant::now();
+/// What has queued behind `first`, and the request of another kind that ended it. `patience` is how long the next one is
+/// waited for.
+fn gather(first: Append, requests: &Receiver<Request>, patience: Duration) -> (Vec<Append>, Option<Request>) {
+    let end = Instant::now() + GATHER;
     let mut count = first.entries.len();
     let mut group = vec![first];
-    while count < GROUP && began.elapsed() < GATHER {
-        match requests.try_recv() {
+    while count < GROUP && Instant::now() < end {
+        match requests.recv_timeout(patience.min(end.saturating_duration_since(Instant::now()))) {
             Ok(Request::Append(next)) => {
                 count += next.entries.len();
                 group.push(next);
             }
             Ok(other) => return (group, Some(other)),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
         }
     }
     (group, None)

@@ -61,7 +61,7 @@ fn a_group_takes_what_has_queued_up_to_a_limit_and_keeps_the_order() {
     // The time limit may end a group early on a slow machine: no group is larger than the limit, and none is lost.
     let (mut count, mut first) = (0, append(0));
     loop {
-        let (group, other) = gather(first, &requests);
+        let (group, other) = gather(first, &requests, Duration::ZERO);
         assert!(group.len() <= GROUP / 2);
         count += group.len();
         if other.is_some() {
@@ -80,11 +80,30 @@ fn a_lone_request_waits_for_nothing() {
     let began = Instant::now();
     for n in 0..1000 {
         let (lone, _) = oneshot::channel();
-        let (group, other) = gather(Append { entries: vec![entry(n)], reply: lone }, &requests);
+        let (group, other) = gather(Append { entries: vec![entry(n)], reply: lone }, &requests, Duration::ZERO);
         assert!(group.len() == 1 && other.is_none());
     }
     assert!(began.elapsed() < GATHER * 1000, "an empty queue ends the gathering");
     drop(sender);
+}
+
+#[test]
+fn where_several_came_together_one_who_comes_a_moment_later_joins_the_next_group() {
+    let (sender, requests) = mpsc::channel();
+    let append = || Append { entries: vec![entry(0)], reply: oneshot::channel().0 };
+    // The time limit may end a group early on a slow machine; it does not do so every time.
+    let joins = (0..1000).any(|_| {
+        let later = sender.clone();
+        let coming = std::thread::spawn(move || {
+            std::thread::sleep(LULL / 4);
+            later.send(Request::Append(append())).unwrap();
+        });
+        let (group, _) = gather(append(), &requests, LULL);
+        coming.join().unwrap();
+        while requests.try_recv().is_ok() {}
+        group.len() == 2
+    });
+    assert!(joins);
 }
 
 #[test]

@@ -127,6 +127,23 @@ on_every_shell! {
         assert!(host.state("r-1").starts_with("exited token=t-1 exit=code:0 stdout=5:"));
     }
 
+    fn a_connection_that_is_lost_while_a_run_is_launched_does_not_end_the_run(host: &Host) {
+        let mut call = host.command(&["attend", "r-1"]);
+        let mut call = call.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut told = Vec::new();
+        while !told.ends_with(b"\nend\n") {
+            let mut byte = [0];
+            call.stdout.as_mut().unwrap().read_exact(&mut byte).unwrap();
+            told.extend(byte);
+        }
+        drop((call.stdout.take(), call.stderr.take()));
+        call.stdin.take().unwrap().write_all(launch("t-1", "sleep 0.1\necho done\n").as_bytes()).unwrap();
+        call.wait().unwrap();
+        host.verb(&["await", "run", "r-1"]).ok();
+        let state = host.state("r-1");
+        assert!(state.starts_with("exited token=t-1 exit=code:0 stdout=5:"), "{state}");
+    }
+
     fn a_supervisor_that_is_killed_is_told_by_who_waits_for_it(host: &Host) {
         let parent = "parent() { set -- $(cat /proc/$1/stat); echo $4; }\n";
         let killing = "supervisor=$(parent $$)\n[ -e /proc/$supervisor/fd/9 ] || supervisor=$(parent $supervisor)\necho out\nkill -KILL $supervisor\n";

@@ -95,7 +95,7 @@ read_lines() { # < `NAME COUNT` and so many lines, for each file, then `end`: no
     return 1
 }
 
-# The only parent of the script, in a session of its own, holding the run's lock on 9 until it is gone.
+# The only parent of the script, holding the run's lock on 9 until it is gone. No lost connection ends it.
 supervise() { # RUN
     dir=$root/runs/$1
     umask 077

@@ -143,13 +143,17 @@ oversee() { # RUN TOKEN FORM BYTES < PAYLOAD, which is 3 too: ends when the run 
         printf 'already %s\n' "$1"
         exit "$not_overseen"
     fi
-    if { true </dev/tty; } 2>/dev/null; then # whose end would be the end of all that has no session of its own
+    # sshd gives a command without a terminal a session of its own, and signals nobody there. When a terminal hangs up, it ends
+    # all that has no session of its own.
+    if { true </dev/tty; } 2>/dev/null; then
         detach supervise "$1"
         launched=
     fi
-    printf 'started %s\n' "$1"
+    trap : PIPE # nobody may listen any more; unlike one that is ignored, a signal that is caught is as ever for the script
+    printf 'started %s\n' "$1" || :
     [ "$launched" ] || exit "$not_overseen"
-    mark
+    mark || :
+    trap - PIPE
     (exec <&3 3<&- 9>&- && accompany "$1") & # a redirection of the function would keep the lock in another place
     companion=$!
     printf '%s\n' "$companion" >&9 # for `dismiss`
