@@ -6,7 +6,6 @@ use airlift_core::fault::chain;
 use airlift_core::history::FailureClass;
 use airlift_engine::port::{ActError, LookError};
 use bytes::Bytes;
-use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 
 use crate::facts::FactsError;
@@ -86,7 +85,7 @@ impl Remote {
             while let Some(chunk) = input.recv().await {
                 let chunk = chunk.map_err(|error| ActError::definite(error.to_string()))?;
                 // A host that stops reading has something to say on its other streams.
-                if stdin.write_all(&chunk).await.is_err() {
+                if stdin.send(chunk).await.is_err() {
                     break;
                 }
             }
