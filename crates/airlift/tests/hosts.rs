@@ -16,6 +16,8 @@ mod full_disk;
 mod going;
 #[path = "hosts/hostile_output.rs"]
 mod hostile_output;
+#[path = "hosts/keeping.rs"]
+mod keeping;
 #[path = "hosts/logging_in.rs"]
 mod logging_in;
 #[path = "hosts/odd_servers.rs"]

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use airlift_core::fault::chain;
 use airlift_core::history::FailureClass;
 use airlift_engine::port::{ActError, LookError};
-use tokio::io::AsyncWriteExt as _;
 
 use crate::facts::FactsError;
 use crate::pipe::Input;
@@ -87,7 +86,7 @@ pub(crate) async fn pour(exec: Exec, mut input: Input) -> Result<String, ActErro
         while let Some(chunk) = input.recv().await {
             let chunk = chunk.map_err(|error| ActError::definite(error.to_string()))?;
             // A host that stops reading has something to say on its other streams.
-            if stdin.write_all(&chunk).await.is_err() {
+            if stdin.send(chunk).await.is_err() {
                 break;
             }
         }

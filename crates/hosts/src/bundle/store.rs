@@ -179,7 +179,14 @@ impl PieceSource for Stored {
     }
 
     fn read_piece(&self, digest: &Digest, bytes: &mut Vec<u8>) -> Result<(), PieceError> {
-        self.store.read(digest, bytes)
+        let read = self.store.read(digest, bytes);
+        if matches!(read, Err(PieceError::Lost { .. })) {
+            // Where one is damaged others may be: all of them are found now, so that the next command mends them all.
+            for piece in self.manifest.distinct() {
+                let _ = self.store.read(&piece.digest, bytes);
+            }
+        }
+        read
     }
 }
 

@@ -44,6 +44,18 @@ impl Stdin {
         Self { channel, writer, shared, until_closed, open: true, _interest: interest }
     }
 
+    /// Writes all of these bytes, which are handed on without being copied.
+    pub async fn send(&mut self, bytes: Bytes) -> io::Result<()> {
+        if !self.open || self.shared.closed.is_cancelled() {
+            return Err(self.no_reader());
+        }
+        let sent = tokio::select! {
+            sent = self.channel.data_bytes(bytes) => sent.is_ok(),
+            () = self.until_closed.as_mut() => false,
+        };
+        if sent { Ok(()) } else { Err(self.no_reader()) }
+    }
+
     /// Ends the input.
     pub async fn close(mut self) -> io::Result<()> {
         self.shutdown().await

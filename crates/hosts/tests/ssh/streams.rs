@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use airlift_core::id::Digest;
 use airlift_hosts::ssh::{Command, ExitStatus, Limits};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -96,8 +97,30 @@ async fn writing_to_a_program_that_ended_is_an_error_and_no_endless_wait() {
     let error = tokio::time::timeout(crate::sshd::PATIENCE, exec.stdin.write_all(&data)).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe, "{}", chain(&error));
     assert_eq!(exec.exit.wait().await.unwrap(), ExitStatus::Code(3));
+    let mut exec = session.exec(&sh("exit 3")).await.unwrap();
+    let sending = exec.stdin.send(data.clone().into());
+    let error = tokio::time::timeout(crate::sshd::PATIENCE, sending).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe, "{}", chain(&error));
     let output = session.run(&sh("exit 4"), &data, Limits::default()).await.unwrap();
     assert_eq!(output.status, ExitStatus::Code(4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_handed_on_arrive_whole_and_in_order_whatever_their_lengths() {
+    let (_sshd, session) = session().await;
+    let mut exec = session.exec(&Command::new("sha256sum")).await.unwrap();
+    let data = Bytes::from(noise(9 * MIB));
+    let mut rest = data.clone();
+    for length in (0..).map(|n: usize| 1 + n * n * 997) {
+        if rest.is_empty() {
+            break;
+        }
+        exec.stdin.send(rest.split_to(length.min(rest.len()))).await.unwrap();
+    }
+    exec.stdin.close().await.unwrap();
+    let mut seen = String::new();
+    exec.stdout.read_to_string(&mut seen).await.unwrap();
+    assert!(seen.starts_with(&Digest::of(&data).to_string()), "{seen}");
 }
 
 #[tokio::test]
