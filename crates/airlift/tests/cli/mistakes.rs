@@ -43,6 +43,21 @@ secrets: {api_key: hunter2, token: 5}
 }
 
 #[test]
+fn of_a_huge_line_only_what_is_around_the_place_is_shown() {
+    let many = (0..2000).map(|n| format!("10.1.{}.{}", n / 250, n % 250)).collect::<Vec<_>>().join(", ");
+    let wrong = format!("x{}", "y".repeat(5000));
+    let config = format!("{{fleet: a, provider: hosts, hosts: [{many}, 'ü bad host', {many}], {wrong}: 1, env: {{{wrong}-: 1}}}}\n");
+    let sandbox = Sandbox::new(AIRLIFT, &config);
+    let ran = sandbox.run(&["check"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    let column = config[..config.find("'ü bad").unwrap()].chars().count() + 1;
+    assert!(ran.stderr.contains(&format!("airlift.yaml:1:{column}]")), "{}", ran.stderr);
+    assert!(ran.stderr.contains("'ü bad host', 10.1.0.0, 10.1.0.1"), "{}", ran.stderr);
+    let longest = ran.stderr.lines().map(|line| line.chars().count()).max().unwrap();
+    assert!(longest < 150, "{longest}: {}", ran.stderr);
+}
+
+#[test]
 fn a_file_that_the_config_names_and_that_is_not_there_is_said() {
     let sandbox = Sandbox::new(AIRLIFT, "fleet: a\nprovider: local\ninstances: 1\nbootstrap: boot.sh\n");
     assert_snapshot!(shown(&sandbox, &["check"]));
