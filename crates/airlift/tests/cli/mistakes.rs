@@ -70,6 +70,25 @@ fn a_provider_that_is_not_there_yet_is_said_to_be() {
 }
 
 #[test]
+fn a_bundle_of_somebody_else_cannot_speak_to_the_terminal() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let sandbox = two();
+    let name = std::ffi::OsStr::from_bytes(b"app/\x1b]0;owned\x07\xff");
+    std::fs::write(sandbox.project().as_std_path().join(name), "").unwrap();
+    let target = std::ffi::OsStr::from_bytes(b"\x1b[2Jgone\xfe");
+    std::os::unix::fs::symlink(target, sandbox.project().join("app/link")).unwrap();
+    sandbox.ok(&["bundle", "build", "-o", "theirs.bundle"]);
+    for words in [&["bundle", "show", "theirs.bundle"][..], &["bundle", "show", "theirs.bundle", "--json"]] {
+        let output = sandbox.command(words).output().unwrap();
+        let shown = String::from_utf8(output.stdout).expect("text and nothing else");
+        assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
+        assert!(shown.contains("app/link"), "{shown}");
+    }
+    assert!(sandbox.ok(&["bundle", "show", "theirs.bundle"]).stdout.contains(r"app/link -> \x1b[2Jgone\xfe"));
+}
+
+#[test]
 fn hosts_that_are_not_there_are_answered_with_those_that_are() {
     let sandbox = two();
     for (name, words) in [
