@@ -256,7 +256,7 @@ impl Fleet {
         }
         if let Ok(unfinished) = self.log.unfinished().await {
             let needed = unfinished.iter().filter_map(|row| super::project::release_of(&row.began.operation));
-            let _ = super::project::sweep_bundles(&self.cache, &needed.collect());
+            let _ = super::cache::sweep_bundles(&self.cache, &needed.collect());
         }
     }
 }

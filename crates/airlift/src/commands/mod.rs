@@ -2,6 +2,7 @@
 
 mod audit;
 mod bundle;
+mod cache;
 mod cancel;
 mod change;
 mod check;

@@ -1,7 +1,6 @@
 //! A project: its folder with `airlift.yaml`, and all that a change needs of it, each made from the config in one place.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -12,13 +11,14 @@ use airlift_core::id::{Digest, HostId};
 use airlift_core::op::Operation;
 use airlift_core::seen::Address;
 use airlift_engine::port::Compute;
-use airlift_engine::state::{StateDir, private_dir};
-use airlift_hosts::bundle::{Plan, Request, Rules, Which, plan, write_bundle};
+use airlift_engine::state::StateDir;
+use airlift_hosts::bundle::{Plan, Request, Rules, plan};
 use airlift_hosts::ssh::Auth;
 use airlift_hosts::{Listed, Login, Logins, Usual, Ways, bundle_path, hostkey, openssh, usual_options};
 use airlift_local::{LaunchKeys, LocalCompute};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::cache;
 use crate::error::{Error, Excerpt, Place, chain};
 use crate::settings::Settings;
 
@@ -272,13 +272,13 @@ impl Project {
         let memory = cache.join("scan");
         let memory = if built { Memory::Kept(&memory) } else { Memory::Read(&memory) };
         if built {
-            private_dir(cache)?;
+            cache::prepare(cache)?;
         }
         let Some(plan) = self.scan(settings, memory, rehash).await? else { return Ok(None) };
         let release = plan.release();
         let path = bundle_path(cache, &release);
         if built && !path.exists() {
-            tokio::task::spawn_blocking(move || store(&plan, &path))
+            tokio::task::spawn_blocking(move || cache::store(&plan, &path))
                 .await
                 .map_err(|error| Error::failed(error.to_string()))??;
         }
@@ -303,22 +303,6 @@ fn ways(config: &Config, settings: &Settings) -> Ways {
     Ways::find(&openssh::Config::of(settings.surroundings()), &config.ssh, &listed.hosts, &usual)
 }
 
-/// Writes a bundle file at one stroke, readable by its owner alone.
-fn store(plan: &Plan, path: &Utf8Path) -> Result<(), Error> {
-    use fs_err::os::unix::fs::OpenOptionsExt as _;
-
-    if let Some(folder) = path.parent() {
-        private_dir(folder)?;
-    }
-    let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
-    let file = fs_err::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    let mut out = std::io::BufWriter::with_capacity(1 << 20, file);
-    write_bundle(plan, Which::All, &mut out, &mut |_| {}).map_err(|error| Error::failed(chain(&error)))?;
-    out.flush()?;
-    fs_err::rename(&temporary, path)?;
-    Ok(())
-}
-
 /// The release that an operation delivers.
 pub(crate) fn release_of(operation: &Operation) -> Option<Digest> {
     let desired = match operation {
@@ -327,25 +311,6 @@ pub(crate) fn release_of(operation: &Operation) -> Option<Digest> {
         _ => return None,
     };
     desired.release.as_ref().map(|release| release.release)
-}
-
-/// Removes cached bundles but for those that are needed, and the newest: it is likely to be pushed again.
-pub(crate) fn sweep_bundles(cache: &Utf8Path, needed: &BTreeSet<Digest>) -> std::io::Result<()> {
-    let folder = cache.join("bundles");
-    let mut bundles: Vec<(SystemTime, Utf8PathBuf)> = folder
-        .read_dir_utf8()?
-        .filter_map(Result::ok)
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.into_path())))
-        .collect();
-    bundles.sort();
-    bundles.pop();
-    for (_, path) in bundles {
-        let release = path.file_stem().and_then(|stem| stem.parse::<Digest>().ok());
-        if release.is_some_and(|release| !needed.contains(&release)) {
-            fs_err::remove_file(&path)?;
-        }
-    }
-    Ok(())
 }
 
 /// Which files the bundle takes.

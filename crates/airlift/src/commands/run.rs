@@ -143,6 +143,9 @@ async fn on_hosts(fleet: &mut Fleet, job: Job, hosts: BTreeSet<HostId>) -> Resul
         as_user: running.as_user.clone(),
     };
     fleet.lock_run(&run)?;
+    if !fleet.is_dry() {
+        super::cache::prepare(&fleet.cache)?;
+    }
     let (cache, id, dry) = (fleet.cache.clone(), run.clone(), fleet.is_dry());
     let packed = tokio::task::spawn_blocking(move || {
         if dry { payload::measure(&payload) } else { payload::pack(&payload, &cache, &id) }

@@ -70,6 +70,22 @@ fn a_provider_that_is_not_there_yet_is_said_to_be() {
 }
 
 #[test]
+fn a_cache_that_cannot_be_written_is_named_with_what_to_do() {
+    let sandbox = two();
+    sandbox.ok(&["up", "--quiet"]);
+    let elsewhere = sandbox.write("no-folder", "");
+    for words in [&["run", "hello.sh"][..], &["push"]] {
+        let output = sandbox.command(words).env("XDG_CACHE_HOME", &elsewhere).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains(&format!("the cache folder {elsewhere}/airlift/two cannot be written")), "{stderr}");
+        assert!(stderr.contains("Not a directory") && stderr.contains("XDG_CACHE_HOME"), "{stderr}");
+    }
+    let output = sandbox.command(&["status"]).env("XDG_CACHE_HOME", &elsewhere).output().unwrap();
+    assert!(output.status.success(), "who only looks needs none: {output:?}");
+}
+
+#[test]
 fn a_bundle_of_somebody_else_cannot_speak_to_the_terminal() {
     use std::os::unix::ffi::OsStrExt as _;
 
