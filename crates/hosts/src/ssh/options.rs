@@ -1,6 +1,7 @@
 //! How to connect: times, ways, algorithms.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use russh::keys::Algorithm;
@@ -55,6 +56,8 @@ pub struct Options {
     pub proxy_command: Option<String>,
     /// The name under which the host's key is looked up, if not its own: OpenSSH's `HostKeyAlias`.
     pub known_as: Option<String>,
+    /// Lists of host keys that are refused, whatever else is known of them: OpenSSH's `RevokedHostKeys`.
+    pub revoked: Vec<PathBuf>,
     /// Which algorithms to offer.
     pub algorithms: Algorithms,
 }
@@ -70,6 +73,7 @@ impl Default for Options {
             bind: None,
             proxy_command: None,
             known_as: None,
+            revoked: Vec::new(),
             algorithms: Algorithms::default(),
         }
     }
