@@ -1,6 +1,6 @@
 //! `airlift run` and `exec`: scripts with their files, or a command, on every selected host.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use airlift_core::decide::Verdict;
 use airlift_core::id::{HostId, RunId};
@@ -157,6 +157,7 @@ async fn on_hosts(fleet: &mut Fleet, job: Job, hosts: BTreeSet<HostId>) -> Resul
         run: run.clone(),
         desired: fleet.desired_without_bundle(),
         hosts,
+        instances: BTreeMap::new(),
         script: name,
         files: packed.files,
         payload: packed.digest,

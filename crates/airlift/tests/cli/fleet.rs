@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 use serde_json::Value;
 
+use super::support::eventually;
 use super::{shown, two};
 
 #[test]
@@ -63,6 +64,25 @@ fn kinds(text: &str) -> String {
         start += length.max(1);
     }
     lines.join("\n") + "\n"
+}
+
+#[test]
+fn a_script_for_an_instance_that_is_gone_is_lost_and_not_waited_for() {
+    let sandbox = two();
+    let ran = sandbox.run(&["run", "hello.sh", "--host", "web/1"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stdout.contains("web/1  lost: there is no such instance; `airlift up` launches it"), "{ran:?}");
+
+    sandbox.ok(&["up", "--quiet"]);
+    let pid = std::fs::read_to_string(sandbox.instance("two", "web/2").join("lock")).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    eventually("the instance to be gone", || sandbox.ok(&["plan"]).stdout.contains("launch"));
+    let ran = sandbox.run(&["run", "hello.sh"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let told = "web/2  lost: the machine it was meant for does not run any more; `airlift up` replaces it";
+    assert!(ran.stdout.contains(told), "{ran:?}");
+    assert!(ran.stdout.contains("web/1 | hello"), "{ran:?}");
 }
 
 #[test]
