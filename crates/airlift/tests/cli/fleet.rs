@@ -86,6 +86,22 @@ fn a_script_for_an_instance_that_is_gone_is_lost_and_not_waited_for() {
 }
 
 #[test]
+fn an_instance_holds_no_file_that_whoever_started_airlift_had_open() {
+    let sandbox = two();
+    let held = sandbox.root().join("held");
+    let up = sandbox.command(&["up", "--quiet"]);
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "exec 7>\"$0\" 9<&7; exec \"$@\"", held.as_str()]).arg(up.get_program()).args(up.get_args());
+    shell.current_dir(sandbox.project()).env_clear();
+    shell.envs(up.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    assert!(shell.status().unwrap().success());
+    let pid = std::fs::read_to_string(sandbox.instance("two", "web/1").join("lock")).unwrap();
+    let files = std::fs::read_dir(format!("/proc/{}/fd", pid.trim())).unwrap();
+    let files: Vec<_> = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok()).collect();
+    assert!(files.len() > 3 && !files.iter().any(|file| *file == held), "{files:?}");
+}
+
+#[test]
 fn status_as_json_is_what_the_reference_says() {
     let sandbox = two();
     sandbox.ok(&["up"]);
