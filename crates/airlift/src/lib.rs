@@ -4,6 +4,7 @@
 //! `commands`; [`render`] shows what happens; [`exit`] is the one place where exit codes are written down.
 
 mod actor;
+mod bounded_command;
 pub mod cli;
 pub mod command_line;
 mod commands;
@@ -101,7 +102,9 @@ fn let_go_of_inherited_files() -> std::io::Result<()> {
         .filter(|number| *number > rustix::stdio::raw_stderr())
         .collect();
     // The folder that was read is among them, and closed already.
-    open.into_iter().for_each(|number| drop(nix::unistd::close(number)));
+    for number in open {
+        let _ = nix::unistd::close(number);
+    }
     Ok(())
 }
 

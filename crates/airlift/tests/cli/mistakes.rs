@@ -46,7 +46,9 @@ secrets: {api_key: hunter2, token: 5}
 fn of_a_huge_line_only_what_is_around_the_place_is_shown() {
     let many = (0..2000).map(|n| format!("10.1.{}.{}", n / 250, n % 250)).collect::<Vec<_>>().join(", ");
     let wrong = format!("x{}", "y".repeat(5000));
-    let config = format!("{{fleet: a, provider: hosts, hosts: [{many}, 'ü bad host', {many}], {wrong}: 1, env: {{{wrong}-: 1}}}}\n");
+    let config = format!(
+        "{{fleet: a, provider: hosts, hosts: [{many}, 'ü bad host', {many}], {wrong}: 1, env: {{{wrong}-: 1}}}}\n"
+    );
     let sandbox = Sandbox::new(AIRLIFT, &config);
     let ran = sandbox.run(&["check"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
@@ -83,6 +85,21 @@ fn a_cache_that_cannot_be_written_is_named_with_what_to_do() {
     }
     let output = sandbox.command(&["status"]).env("XDG_CACHE_HOME", &elsewhere).output().unwrap();
     assert!(output.status.success(), "who only looks needs none: {output:?}");
+}
+
+#[test]
+fn a_secret_whose_command_never_ends_is_named_and_nothing_is_done() {
+    let sandbox = two();
+    let config = format!("{}secrets: {{slow: {{command: 'sleep 1000', timeout: 1s}}}}\n", super::TWO);
+    sandbox.write("airlift.yaml", &config);
+    let ran = sandbox.run(&["up"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(
+        ran.stderr.contains("the secret slow cannot be had: its command took longer than 1.0 s and was killed"),
+        "{ran:?}"
+    );
+    assert!(ran.stderr.contains("see secrets.slow in airlift.yaml"), "{ran:?}");
+    assert!(!sandbox.state().join("airlift/two/instances").exists(), "something was launched");
 }
 
 #[test]
