@@ -12,6 +12,7 @@ mod import;
 mod init;
 mod logs;
 mod man;
+mod outputs;
 mod plan;
 mod project;
 mod push;

@@ -10,6 +10,7 @@ use camino::Utf8Path;
 
 use super::change::{Wanted, carry_out};
 use super::fleet::{Access, Fleet};
+use super::outputs;
 use super::random_id;
 use super::select::select;
 use crate::Hooks;
@@ -167,7 +168,10 @@ async fn on_hosts(fleet: &mut Fleet, job: Job, hosts: BTreeSet<HostId>) -> Resul
     });
     let mut wanted = Wanted::new(operation);
     wanted.detach = running.detach;
-    Ok((run, carry_out(fleet, wanted, &running.acting).await?))
+    let pruning = outputs::prune(fleet).await?;
+    let exit = carry_out(fleet, wanted, &running.acting).await;
+    pruning.finish().await;
+    Ok((run, exit?))
 }
 
 fn no_script(script: &Utf8Path, error: &std::io::Error) -> Error {

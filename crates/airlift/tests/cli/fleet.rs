@@ -86,6 +86,46 @@ fn a_script_for_an_instance_that_is_gone_is_lost_and_not_waited_for() {
 }
 
 #[test]
+fn old_output_goes_when_a_run_begins_but_for_what_an_unfinished_change_needs() {
+    let sandbox = two();
+    sandbox.write("airlift.yaml", &format!("{}keep: {{outputs: 2d}}\n", super::TWO));
+    sandbox.ok(&["up", "--quiet"]);
+    let newest = || sandbox.ok(&["runs", "--json"]).json()[0]["run"].as_str().unwrap().to_owned();
+    sandbox.ok(&["run", "hello.sh", "--quiet"]);
+    let old = newest();
+    sandbox.ok(&["run", "hello.sh", "--quiet"]);
+    let young = newest();
+    let marker = sandbox.root().join("go");
+    sandbox.write("long.sh", &format!("echo begun; while [ ! -e {marker} ]; do sleep 0.1; done\n"));
+    sandbox.ok(&["run", "long.sh", "--detach", "--quiet"]);
+    let unfinished = newest();
+    let runs = sandbox.state().join("airlift/two/runs");
+    eventually("some output", || runs.join(&unfinished).exists());
+    for run in [&old, &unfinished] {
+        let touched = std::process::Command::new("find")
+            .args([runs.join(run).as_str(), "-exec", "touch", "-d", "3 days ago", "{}", "+"])
+            .status();
+        assert!(touched.unwrap().success());
+    }
+    sandbox.ok(&["run", "hello.sh", "--dry-run"]);
+    assert!(runs.join(&old).exists(), "a dry run removes nothing");
+    sandbox.ok(&["run", "hello.sh", "--quiet"]);
+    assert!(!runs.join(&old).exists());
+    assert!(runs.join(&young).exists() && runs.join(&unfinished).exists());
+
+    let ran = sandbox.run(&["logs", &old]);
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    assert!(
+        ran.stderr.contains(&format!("what {old} printed is not kept any more: here it goes after 2 days")),
+        "{ran:?}"
+    );
+    assert!(ran.stderr.contains("`airlift audit show c-") && ran.stderr.contains("keep.outputs"), "{ran:?}");
+    assert!(sandbox.ok(&["logs", &young]).stdout.contains("web/2 | hello"));
+    std::fs::write(marker, "").unwrap();
+    assert!(sandbox.ok(&["attach"]).stdout.contains("begun"));
+}
+
+#[test]
 fn an_instance_holds_no_file_that_whoever_started_airlift_had_open() {
     let sandbox = two();
     let held = sandbox.root().join("held");

@@ -58,7 +58,7 @@ pub struct Config {
     /// Limits of runs.
     #[schemars(default)]
     pub run: Run,
-    /// What hosts keep.
+    /// What hosts keep, and this machine.
     #[schemars(default)]
     pub keep: Keep,
 }
@@ -341,6 +341,10 @@ pub struct Keep {
     #[serde(serialize_with = "duration::serialize")]
     #[schemars(with = "duration::Text")]
     pub runs: Duration,
+    /// For how long this machine keeps what runs and bootstraps printed: whole days, 1d to 3650d.
+    #[serde(serialize_with = "duration::serialize")]
+    #[schemars(with = "duration::Text")]
+    pub outputs: Duration,
 }
 
 impl Keep {
@@ -352,6 +356,6 @@ impl Keep {
 
 impl Default for Keep {
     fn default() -> Self {
-        Self { releases: 3, runs: 7 * DAY }
+        Self { releases: 3, runs: 7 * DAY, outputs: 30 * DAY }
     }
 }
