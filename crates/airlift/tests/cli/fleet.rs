@@ -1,9 +1,10 @@
 //! A fleet of two from its plan to its end, as it is printed where standard output is no terminal.
 
 use insta::assert_snapshot;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::support::eventually;
+use super::support::{Sandbox, eventually};
 use super::{shown, two};
 
 #[test]
@@ -66,6 +67,34 @@ fn kinds(text: &str) -> String {
     lines.join("\n") + "\n"
 }
 
+/// The process that is an instance.
+fn instance(sandbox: &Sandbox, host: &str) -> Pid {
+    let pid = std::fs::read_to_string(sandbox.instance("two", host).join("lock")).unwrap();
+    Pid::from_raw(pid.trim().parse().unwrap()).unwrap()
+}
+
+#[test]
+fn a_run_that_never_started_does_not_start_on_the_machine_that_has_the_name_by_then() {
+    let sandbox = two();
+    sandbox.ok(&["up", "--quiet"]);
+    // It answers nobody, so that the script cannot have been started when its operator is killed.
+    kill_process(instance(&sandbox, "web/1"), Signal::STOP).unwrap();
+    let mut run = sandbox.command(&["run", "hello.sh", "--host", "web/1", "--quiet"]).spawn().unwrap();
+    eventually("the run to have begun", || !sandbox.ok(&["runs", "--json"]).stdout.is_empty());
+    run.kill().unwrap();
+    run.wait().unwrap();
+    kill_process(instance(&sandbox, "web/1"), Signal::CONT).unwrap();
+    sandbox.ok(&["down", "--yes", "--quiet"]);
+    sandbox.ok(&["up", "--quiet"]);
+    let ran = sandbox.run(&["resume"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(
+        ran.stdout.contains("web/1  lost: the machine it was meant for is gone, and the one that has its name now"),
+        "{ran:?}"
+    );
+    assert!(!ran.stdout.contains("hello\n"), "{ran:?}");
+}
+
 #[test]
 fn a_script_for_an_instance_that_is_gone_is_lost_and_not_waited_for() {
     let sandbox = two();
@@ -74,9 +103,7 @@ fn a_script_for_an_instance_that_is_gone_is_lost_and_not_waited_for() {
     assert!(ran.stdout.contains("web/1  lost: there is no such instance; `airlift up` launches it"), "{ran:?}");
 
     sandbox.ok(&["up", "--quiet"]);
-    let pid = std::fs::read_to_string(sandbox.instance("two", "web/2").join("lock")).unwrap();
-    let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    kill_process(instance(&sandbox, "web/2"), Signal::KILL).unwrap();
     eventually("the instance to be gone", || sandbox.ok(&["plan"]).stdout.contains("launch"));
     let ran = sandbox.run(&["run", "hello.sh"]);
     assert_eq!(ran.code, Some(3), "{ran:?}");
@@ -135,8 +162,7 @@ fn an_instance_holds_no_file_that_whoever_started_airlift_had_open() {
     shell.current_dir(sandbox.project()).env_clear();
     shell.envs(up.get_envs().filter_map(|(name, value)| Some((name, value?))));
     assert!(shell.status().unwrap().success());
-    let pid = std::fs::read_to_string(sandbox.instance("two", "web/1").join("lock")).unwrap();
-    let files = std::fs::read_dir(format!("/proc/{}/fd", pid.trim())).unwrap();
+    let files = std::fs::read_dir(format!("/proc/{}/fd", instance(&sandbox, "web/1"))).unwrap();
     let files: Vec<_> = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok()).collect();
     assert!(files.len() > 3 && !files.iter().any(|file| *file == held), "{files:?}");
 }
