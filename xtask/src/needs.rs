@@ -17,6 +17,7 @@ const NEEDS: &[(&str, &str)] = &[
     ("busybox", "busybox"),
     ("cc", "build-essential"),
     ("dash", "dash"),
+    ("fish", "fish"),
     ("flock", "util-linux"),
     ("git", "git"),
     ("gzip", "gzip"),
@@ -29,6 +30,7 @@ const NEEDS: &[(&str, &str)] = &[
     ("ssh", "openssh-client"),
     ("sshd", "openssh-server"),
     ("tar", "tar"),
+    ("zsh", "zsh"),
     ("zstd", "zstd"),
 ];
 

@@ -1,5 +1,7 @@
 //! What a command says when it cannot go on: what happened, and what to do next; and with which code it ends.
 
+use std::ops::Range;
+
 pub use airlift_core::fault::chain;
 use airlift_engine::drive::Halt;
 use airlift_engine::log::LogError;
@@ -14,6 +16,12 @@ use crate::render::clean;
 
 /// As wide as messages are made where nobody says how wide the terminal is.
 const WIDTH: usize = 100;
+
+/// Characters of a line of a config that are shown beside what is wrong with it.
+const LONGEST_LINE: usize = 120;
+
+/// How many of them stand before the place that is meant, at most.
+const BEFORE: usize = 40;
 
 /// Why a command ended without doing all that it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -139,35 +147,79 @@ impl Place {
             diagnostic.message = safe(&format!("{self}"));
             return Report::new(diagnostic);
         };
-        let label = LabeledSpan::new_with_span(None, (excerpt.offset, excerpt.len.max(1)));
-        Report::new(diagnostic.with_label(label))
-            .with_source_code(OneLine { file: safe(&self.file), text: clean::in_place(&excerpt.text) })
+        let line = OneLine::around(&self.file, excerpt);
+        let label = LabeledSpan::new_with_span(None, line.meant.clone());
+        Report::new(diagnostic.with_label(label)).with_source_code(line)
     }
 }
 
-/// A text of which nothing is shown but the line that is meant: its neighbours may hold what nobody is to see.
+/// The line that is meant, and nothing else of a text: its neighbours may hold what nobody is to see. Of a long one only
+/// what is around the place.
 struct OneLine {
     file: String,
-    text: String,
+    shown: String,
+    /// What is meant, in bytes of `shown`.
+    meant: Range<usize>,
+    /// Lines before it.
+    line: usize,
+    /// Characters before what is meant.
+    column: usize,
+}
+
+impl OneLine {
+    fn around(file: &str, excerpt: &Excerpt) -> Self {
+        let (text, at) = (&*excerpt.text, excerpt.offset);
+        let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+        let (before, rest) = text[start..].split_at(at - start);
+        let rest = rest.split('\n').next().unwrap_or_default();
+        let (shown_before, shown_rest) = if before.chars().count() + rest.chars().count() <= LONGEST_LINE {
+            (before.to_owned(), rest.to_owned())
+        } else {
+            let (before, room) = last(before, BEFORE);
+            (before, first(rest, LONGEST_LINE - room))
+        };
+        // What is meant may be longer than what is shown of it.
+        let meant_len = if shown_rest.is_char_boundary(excerpt.len) { excerpt.len } else { shown_rest.len() };
+        Self {
+            file: safe(file),
+            meant: shown_before.len()..shown_before.len() + meant_len.max(1),
+            shown: clean::in_place(&(shown_before + &shown_rest)),
+            line: text[..start].matches('\n').count(),
+            column: before.chars().count(),
+        }
+    }
+}
+
+/// The first characters of a text.
+fn first(text: &str, count: usize) -> String {
+    match text.char_indices().nth(count) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+/// The last characters of a text, and how many they are.
+fn last(text: &str, count: usize) -> (String, usize) {
+    let all = text.chars().count();
+    if all <= count {
+        return (text.to_owned(), all);
+    }
+    let start = text.char_indices().nth(all - count).map_or(0, |(start, _)| start);
+    (format!("…{}", &text[start..]), count)
 }
 
 impl SourceCode for OneLine {
     fn read_span<'a>(
         &'a self,
-        span: &SourceSpan,
+        _span: &SourceSpan,
         before: usize,
         _after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
-        let text = &*self.text;
-        let start = text[..span.offset()].rfind('\n').map_or(0, |end| end + 1);
-        let end = text[span.offset()..].find('\n').map_or(text.len(), |length| span.offset() + length);
-        let line = text[..start].matches('\n').count();
         // Without lines around it, its place is asked for.
-        let (from, column) =
-            if before == 0 { (span.offset(), text[start..span.offset()].chars().count()) } else { (start, 0) };
-        let shown = (from, end - from).into();
-        let data = &text.as_bytes()[from..end];
-        Ok(Box::new(MietteSpanContents::new_named(self.file.clone(), data, shown, line, column, 1)))
+        let (from, column) = if before == 0 { (self.meant.start, self.column) } else { (0, 0) };
+        let shown = (from, self.shown.len() - from).into();
+        let data = &self.shown.as_bytes()[from..];
+        Ok(Box::new(MietteSpanContents::new_named(self.file.clone(), data, shown, self.line, column, 1)))
     }
 }
 

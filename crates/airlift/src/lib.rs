@@ -4,6 +4,7 @@
 //! `commands`; [`render`] shows what happens; [`exit`] is the one place where exit codes are written down.
 
 mod actor;
+mod bounded_command;
 pub mod cli;
 pub mod command_line;
 mod commands;
@@ -93,7 +94,24 @@ fn allow_many_files() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
+/// Closes all files but the standard ones. To be called before the process has opened any of its own: what is open then
+/// came from whoever started it, who may wait for it to be closed, or for a lock on it.
+fn let_go_of_inherited_files() -> std::io::Result<()> {
+    let open: Vec<i32> = std::fs::read_dir("/dev/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|number| *number > rustix::stdio::raw_stderr())
+        .collect();
+    // The folder that was read is among them, and closed already.
+    for number in open {
+        let _ = nix::unistd::close(number);
+    }
+    Ok(())
+}
+
 fn carry_out(cli: Cli, command_line: CommandLine, hooks: &Hooks) -> Result<Exit, Error> {
+    if matches!(cli.command, cli::Command::InstanceServe { .. }) {
+        let_go_of_inherited_files()?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = match cli.command {
         // An instance has no surroundings but its folder.

@@ -96,6 +96,8 @@ impl FleetSeen {
 pub struct HostSeen {
     /// The instance, where the provider shows one.
     pub instance: Option<InstanceSeen>,
+    /// What the provider shows may be older than what was done before: another instance may be there by now.
+    pub lags: bool,
     /// What came of logging in.
     pub login: Login,
     /// The host keys that are accepted for it, where airlift made the machine.

@@ -104,6 +104,7 @@ fn run() -> Run {
         run: "r-0k3f9x2a".parse().unwrap(),
         desired: desired(Origin::Listed),
         hosts: BTreeSet::from([host()]),
+        instances: BTreeMap::new(),
         script: "s".to_owned(),
         files: 0,
         payload: Digest::of(b"payload"),
@@ -111,6 +112,38 @@ fn run() -> Run {
         timeout_s: 60,
         upload_timeout_s: 60,
     }
+}
+
+#[test]
+fn a_run_is_for_the_machines_that_it_began_with_and_for_no_others() {
+    let mine = || Run {
+        desired: desired(Origin::Launched { max_lifetime_s: 60 }),
+        instances: BTreeMap::from([(host(), "i-1".to_owned())]),
+        ..run()
+    };
+    let told = |run: Run, seen: HostSeen| match next(&Operation::Run(run), &seen) {
+        Next::Done(Verdict::Lost { message }) => message,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(kinds(&next(&Operation::Run(mine()), &ready())), [Kind::StageRun, Kind::StartRun]);
+    let other = |seen: &HostSeen, edit: fn(&mut InstanceSeen)| {
+        let mut seen = seen.clone();
+        edit(seen.instance.as_mut().unwrap());
+        seen
+    };
+    let replaced = other(&ready(), |instance| instance.id = Id::Actual("i-2".to_owned()));
+    assert!(told(mine(), replaced.clone()).contains("the one that has its name now gets nothing of it"));
+    let stopped = other(&running(), |instance| instance.state = InstanceState::Stopped);
+    assert!(told(mine(), stopped).contains("does not run any more"));
+    assert!(told(mine(), HostSeen::default()).contains("the machine it was meant for is gone"));
+    let never_up = Run { instances: BTreeMap::new(), ..mine() };
+    assert!(told(never_up, HostSeen::default()).contains("there is no such instance"));
+
+    // What is shown may be what was there before.
+    let behind = HostSeen { lags: true, ..replaced };
+    assert!(matches!(next(&Operation::Run(mine()), &behind), Next::Wait(_)));
+    // Listed machines are what the config says they are.
+    assert_eq!(kinds(&next(&Operation::Run(run()), &ready())), [Kind::StageRun, Kind::StartRun]);
 }
 
 #[test]

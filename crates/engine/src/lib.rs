@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod drive;
 pub mod feed;
+mod lock;
 pub mod log;
 pub mod permit;
 pub mod port;

@@ -3,7 +3,9 @@
 //! What is in the spool came from the host in order and without gaps: a follower only ever appends, at the offset it
 //! asked the host for.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
+use std::time::SystemTime;
 
 use airlift_core::id::{Digest, HostId, RunId};
 use airlift_core::seen::{Output, Spooled};
@@ -12,6 +14,9 @@ use fs_err as fs;
 use sha2::{Digest as _, Sha256};
 
 use crate::feed::{Feed, Signal};
+
+/// How the folder of a run begins that is being removed: no run is called so.
+const GOING: &str = ".going-";
 
 /// Which of a script's two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -143,6 +148,29 @@ impl FileSpool {
         Ok(hosts)
     }
 
+    /// Removes what was spooled of runs to which nothing was added since `limit`, but for those that are `needed`. Says how
+    /// many runs that were.
+    pub fn prune(&self, limit: SystemTime, needed: &BTreeSet<RunId>) -> io::Result<usize> {
+        let mut removed = 0;
+        for folder in folders(&self.dir)? {
+            let name = folder.file_name().unwrap_or_default();
+            if let Ok(run) = name.parse::<RunId>() {
+                if needed.contains(&run) || last_change(&folder, limit)? > limit {
+                    continue;
+                }
+                // By rename first: a run of which a part is left would be shown as if that were all.
+                let going = folder.with_file_name(format!("{GOING}{run}"));
+                fs::rename(&folder, &going)?;
+                fs::remove_dir_all(&going)?;
+                removed += 1;
+            } else if name.starts_with(GOING) {
+                // Whoever was at it was killed, or is at it now.
+                let _ = fs::remove_dir_all(&folder);
+            }
+        }
+        Ok(removed)
+    }
+
     fn folder(&self, run: &RunId, host: &HostId) -> Utf8PathBuf {
         self.dir.join(run.as_str()).join(host.as_str())
     }
@@ -175,6 +203,22 @@ fn folders(dir: &Utf8Path) -> io::Result<Vec<Utf8PathBuf>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }
+}
+
+/// When something beneath a folder last changed. What is found to be later than `limit` is good enough: of a run that is
+/// young, whose folder tells, nothing else is looked at.
+fn last_change(path: &Utf8Path, limit: SystemTime) -> io::Result<SystemTime> {
+    let meta = fs::symlink_metadata(path)?;
+    let mut last = meta.modified()?;
+    if meta.is_dir() {
+        for below in folders(path)? {
+            if last > limit {
+                break;
+            }
+            last = last.max(last_change(&below, limit)?);
+        }
+    }
+    Ok(last)
 }
 
 /// Opens a file to append to, with the length and hash of what it holds already.

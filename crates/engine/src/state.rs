@@ -7,62 +7,24 @@
 //!   id_ed25519                     the key with which airlift logs in to machines it launched, 0600
 //!   runs/RUN/HOST/                 the spool
 //!   instances/                     folders of provider `local`
-//!   locks/                         lock files: `shape`, and one for each host
+//!   locks/                         lock files: `shape`, and one for each host and run
 //! ```
-//! Locks are the kernel's (`flock`): they die with their holder, whatever kills it.
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::Duration;
 
 use airlift_core::id::{FleetName, HostId, RunId};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt;
 
+use crate::lock::{self, Hold};
+pub use crate::lock::{Lock, LockError};
+
 /// The folder of one fleet's state.
 #[derive(Debug, Clone)]
 pub struct StateDir {
     root: Utf8PathBuf,
-}
-
-/// A lock that could not be had.
-#[derive(Debug, thiserror::Error)]
-pub enum LockError {
-    /// Another process has it.
-    #[error(
-        "{what} is locked by another airlift ({holder}); wait for it, or see what it does with `airlift status --watch`"
-    )]
-    Held {
-        /// What is locked, in words.
-        what: String,
-        /// The process that holds it, as it described itself.
-        holder: String,
-    },
-    /// The lock file cannot be made.
-    #[error("cannot lock {path}: {source}; the state folder must be writable")]
-    Io {
-        /// The file.
-        path: Utf8PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-/// Longer than it takes to see whether a lock is held.
-const A_MOMENT: Duration = Duration::from_millis(20);
-
-/// How a lock is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hold {
-    Alone,
-    Shared,
-}
-
-/// A held lock; dropping it releases.
-#[derive(Debug)]
-pub struct Lock {
-    _file: std::fs::File,
 }
 
 impl StateDir {
@@ -159,39 +121,7 @@ impl StateDir {
     }
 
     fn lock(&self, name: &str, what: &str, hold: Hold) -> Result<Lock, LockError> {
-        let dir = self.root.join("locks");
-        let path = dir.join(name);
-        let io = |source| LockError::Io { path: path.clone(), source };
-        private_dir(&dir).map_err(io)?;
-        let file = fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(io)?
-            .into_file();
-        let attempt = || match hold {
-            Hold::Alone => file.try_lock(),
-            Hold::Shared => file.try_lock_shared(),
-        };
-        // Somebody may hold it for a moment, only to see whether another does.
-        let locked = attempt().or_else(|_| {
-            std::thread::sleep(A_MOMENT);
-            attempt()
-        });
-        match locked {
-            Ok(()) => {
-                file.set_len(0).map_err(io)?;
-                (&file).write_all(format!("process {}", std::process::id()).as_bytes()).map_err(io)?;
-                Ok(Lock { _file: file })
-            }
-            Err(std::fs::TryLockError::WouldBlock) => {
-                Err(LockError::Held { what: what.to_owned(), holder: fs::read_to_string(&path).unwrap_or_default() })
-            }
-            Err(std::fs::TryLockError::Error(source)) => Err(io(source)),
-        }
+        lock::take(&self.root.join("locks"), name, what, hold)
     }
 }
 

@@ -172,6 +172,7 @@ fn run(desired: Desired) -> (RunId, Operation) {
         run: run.clone(),
         hosts: desired.hosts.keys().cloned().collect(),
         desired,
+        instances: BTreeMap::new(),
         script: "hello.sh".to_owned(),
         files: 0,
         payload: Digest::of(b"payload"),

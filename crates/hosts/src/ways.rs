@@ -173,6 +173,7 @@ impl Making<'_> {
                 Proxy::Direct | Proxy::Jump(_) => None,
             },
             known_as: resolved.host_key_alias.clone(),
+            revoked: resolved.revoked_host_keys.iter().map(|path| path.clone().into_std_path_buf()).collect(),
             algorithms: self.algorithms(called, resolved)?,
             ..self.options.clone()
         })

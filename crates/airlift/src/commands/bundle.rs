@@ -10,7 +10,7 @@ use super::{say, say_json};
 use crate::cli::Bundle;
 use crate::error::{Error, chain};
 use crate::exit::Exit;
-use crate::render::human;
+use crate::render::{clean, human};
 use crate::settings::Settings;
 
 pub(crate) async fn run(args: Bundle, settings: Settings) -> Result<Exit, Error> {
@@ -99,6 +99,7 @@ fn no_bundle() -> Error {
     Error::refused("the config has no bundle").help("add `bundle:` to airlift.yaml")
 }
 
+/// The bundle may be anybody's: what it names is shown, never interpreted. Paths have a printable form of their own.
 fn list(tree: &Tree) -> Result<(), Error> {
     for entry in tree.entries() {
         let path = entry.path.to_string();
@@ -106,7 +107,7 @@ fn list(tree: &Tree) -> Result<(), Error> {
             Kind::Dir => format!("d {:04o} {:>10}  {path}/", entry.mode, ""),
             Kind::File { len, .. } => format!("f {:04o} {:>10}  {path}", entry.mode, human::bytes(*len)),
             Kind::Link { target } => {
-                format!("l {:04o} {:>10}  {path} -> {}", entry.mode, "", String::from_utf8_lossy(target))
+                format!("l {:04o} {:>10}  {path} -> {}", entry.mode, "", clean::line(target))
             }
         })?;
     }

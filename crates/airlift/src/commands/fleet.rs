@@ -189,7 +189,12 @@ impl Fleet {
         for warning in self.project.warnings().iter().filter(|warning| warning.code == Code::SecretInBundle.as_str()) {
             warn(&warning.to_string());
         }
-        let store = if self.is_dry() { None } else { Some(self.hosts.store().map_err(|e| Error::failed(chain(&e)))?) };
+        let store = if self.is_dry() {
+            None
+        } else {
+            super::cache::prepare(&self.cache)?;
+            Some(self.hosts.store().map_err(|e| Error::failed(chain(&e)))?)
+        };
         let release = self.project.release(&self.settings, store, rehash).await?;
         Ok(Desired { release, secrets: self.read_secrets()?, ..self.desired_without_bundle() })
     }

@@ -1,8 +1,10 @@
 //! `airlift import`: the file of another tool, as an `airlift.yaml` to go on from.
 
+mod beside;
+
 use airlift_core::config::Problem;
 use airlift_core::id::FleetName;
-use airlift_core::import::{self, Format, Imported, Source};
+use airlift_core::import::{self, Beside, Format, Imported, Source};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
@@ -29,7 +31,9 @@ struct Report<'r> {
 
 pub(crate) fn run(args: &Import, settings: &Settings) -> Result<Exit, Error> {
     let text = read(&args.file)?;
-    let source = Source { file: args.file.as_str(), text: &text };
+    let found = beside::files(&args.file)?;
+    let beside: Vec<Beside<'_>> = found.iter().map(beside::File::as_read).collect();
+    let source = Source { file: args.file.as_str(), text: &text, beside: &beside };
     let format = match args.format {
         Some(format) => format.into(),
         None => import::detect(source).ok_or_else(|| {
@@ -43,8 +47,7 @@ pub(crate) fn run(args: &Import, settings: &Settings) -> Result<Exit, Error> {
         // Lines of an inventory may hold passwords: none is shown.
         Error::usage(format!("{} cannot be read as {}", args.file, format.name())).at(places(problems.into_vec(), ""))
     })?;
-    let mut notes = imported.notes.clone();
-    notes.extend(beside(&args.file, format));
+    let notes = imported.notes.clone();
     let written = match &args.output {
         Some(path) if path == "-" => None,
         path => Some(write(path.clone().unwrap_or_else(|| settings.project.join(CONFIG)), &imported)?),
@@ -99,16 +102,6 @@ fn write(path: Utf8PathBuf, imported: &Imported) -> Result<Utf8PathBuf, Error> {
         Err(error) => return Err(Error::usage(error.to_string())),
     }
     Ok(path)
-}
-
-/// Ansible reads variables from folders beside an inventory; a single file tells nothing of them.
-fn beside(file: &Utf8Path, format: Format) -> Vec<Problem> {
-    if format == Format::SpotDeployer {
-        return Vec::new();
-    }
-    let folder = file.parent().unwrap_or(Utf8Path::new(""));
-    let unread = ["group_vars", "host_vars"].into_iter().map(|name| folder.join(name)).filter(|path| path.is_dir());
-    unread.map(|path| Problem::not_mapped(path.as_str(), "this folder of variables is not read")).collect()
 }
 
 /// `hosts.ini:3:14: warning: …` without the word that `warn` says.

@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::time::Duration;
 
 use airlift_core::id::{HostId, RunId};
-use airlift_engine::log::ChangeFilter;
+use airlift_engine::log::{ChangeFilter, RunHostRow};
 use airlift_engine::spool::{FileSpool, Stream};
 
 use super::fleet::{Access, Fleet, note};
@@ -15,7 +15,7 @@ use crate::Hooks;
 use crate::cli::{Logs, StreamArg};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::render;
+use crate::render::{self, human};
 use crate::settings::Settings;
 
 /// How often `--follow` looks.
@@ -74,14 +74,29 @@ async fn nothing_here(fleet: &Fleet, run: &RunId, args: &Logs) -> Result<Error, 
     if let Some(host) = args.hosts.iter().find(|wanted| !named.keys().any(|host| names(wanted, host))) {
         return Ok(no_such_host(host, &named));
     }
+    let is_asked = |host: &HostId| args.hosts.is_empty() || args.hosts.iter().any(|wanted| names(wanted, host));
+    let days = fleet.config.keep.outputs.as_secs() / 86_400;
     Ok(match fleet.log.run(run).await? {
         None if run.as_str().starts_with("boot-") => Error::refused(format!("nothing is here of what {run} printed"))
-            .help("`airlift up` and `push` fetch what a bootstrap prints when it is over"),
+            .help(format!(
+                "`airlift up` and `push` fetch what a bootstrap prints when it is over; after {} (keep.outputs) it goes",
+                human::count(days, "day")
+            )),
         None => Error::refused(format!("there is no run {run}")).help("`airlift runs` lists them"),
         Some(row) if row.ended.is_none() => Error::refused(format!("nothing that {run} printed is here yet"))
             .help(format!("`airlift attach {run}` comes back to it and fetches what it prints")),
+        Some(row) if row.hosts.iter().any(|host| is_asked(&host.host) && printed(host)) => {
+            let (change, kept) = (&row.change, human::count(days, "day"));
+            Error::refused(format!("what {run} printed is not kept any more: here it goes after {kept}"))
+                .help(format!("`airlift audit show {change}` has its length and SHA-256; set keep.outputs in airlift.yaml to keep more, and run the script again to have its output"))
+        }
         Some(_) => Error::refused(format!("{run} printed nothing, or it did not run on the hosts that were asked for")),
     })
+}
+
+/// The host told how much it printed, and it was something.
+fn printed(host: &RunHostRow) -> bool {
+    host.output.as_ref().is_some_and(|end| end.stdout.bytes + end.stderr.bytes > 0)
 }
 
 /// The newest bootstrap of which something is here, on the hosts that were asked for.

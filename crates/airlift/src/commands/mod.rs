@@ -2,6 +2,7 @@
 
 mod audit;
 mod bundle;
+mod cache;
 mod cancel;
 mod change;
 mod check;
@@ -11,6 +12,7 @@ mod import;
 mod init;
 mod logs;
 mod man;
+mod outputs;
 mod plan;
 mod project;
 mod push;

@@ -1,6 +1,6 @@
 //! `airlift run` and `exec`: scripts with their files, or a command, on every selected host.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use airlift_core::decide::Verdict;
 use airlift_core::id::{HostId, RunId};
@@ -10,6 +10,7 @@ use camino::Utf8Path;
 
 use super::change::{Wanted, carry_out};
 use super::fleet::{Access, Fleet};
+use super::outputs;
 use super::random_id;
 use super::select::select;
 use crate::Hooks;
@@ -143,6 +144,9 @@ async fn on_hosts(fleet: &mut Fleet, job: Job, hosts: BTreeSet<HostId>) -> Resul
         as_user: running.as_user.clone(),
     };
     fleet.lock_run(&run)?;
+    if !fleet.is_dry() {
+        super::cache::prepare(&fleet.cache)?;
+    }
     let (cache, id, dry) = (fleet.cache.clone(), run.clone(), fleet.is_dry());
     let packed = tokio::task::spawn_blocking(move || {
         if dry { payload::measure(&payload) } else { payload::pack(&payload, &cache, &id) }
@@ -154,6 +158,7 @@ async fn on_hosts(fleet: &mut Fleet, job: Job, hosts: BTreeSet<HostId>) -> Resul
         run: run.clone(),
         desired: fleet.desired_without_bundle(),
         hosts,
+        instances: BTreeMap::new(),
         script: name,
         files: packed.files,
         payload: packed.digest,
@@ -163,7 +168,10 @@ async fn on_hosts(fleet: &mut Fleet, job: Job, hosts: BTreeSet<HostId>) -> Resul
     });
     let mut wanted = Wanted::new(operation);
     wanted.detach = running.detach;
-    Ok((run, carry_out(fleet, wanted, &running.acting).await?))
+    let pruning = outputs::prune(fleet).await?;
+    let exit = carry_out(fleet, wanted, &running.acting).await;
+    pruning.finish().await;
+    Ok((run, exit?))
 }
 
 fn no_script(script: &Utf8Path, error: &std::io::Error) -> Error {

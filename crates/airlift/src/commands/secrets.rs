@@ -2,20 +2,24 @@
 //! nowhere else.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
-use std::process::{self, Stdio};
+use std::process;
+use std::time::Duration;
 
 use airlift_core::config::{Command, Config, SecretSource};
 use airlift_core::secret::Secret;
 use airlift_hosts::SecretSet;
 
 use super::project::CONFIG;
+use crate::bounded_command::{Ran, run, up_to};
 use crate::error::Error;
+use crate::render::human;
 use crate::settings::Settings;
 
 /// The largest value, bytes. A secret is a key, a token, a certificate chain: whatever is larger is a mistake, such as a
 /// command that never ends.
 const LARGEST: u64 = 1024 * 1024;
+
+const TOO_LARGE: &str = "it is larger than 1 MiB";
 
 /// Reads the values of all secrets.
 pub(crate) fn read(config: &Config, settings: &Settings, fleet_secret: &[u8; 32]) -> Result<SecretSet, Error> {
@@ -32,19 +36,20 @@ pub(crate) fn read(config: &Config, settings: &Settings, fleet_secret: &[u8; 32]
 
 fn value_of(source: &SecretSource, settings: &Settings) -> Result<Vec<u8>, String> {
     match source {
-        SecretSource::File(path) => {
-            let file = fs_err::File::open(settings.path(path.as_str())).map_err(|error| error.to_string())?;
-            bounded(file)
+        SecretSource::File { file } => {
+            let file = fs_err::File::open(settings.path(file.as_str())).map_err(|error| error.to_string())?;
+            let value = up_to(file, LARGEST).map_err(|error| error.to_string())?;
+            if value.len() as u64 > LARGEST { Err(TOO_LARGE.to_owned()) } else { Ok(value) }
         }
-        SecretSource::Env(name) => std::env::var_os(name.as_str())
+        SecretSource::Env { env: name } => std::env::var_os(name.as_str())
             .map(std::os::unix::ffi::OsStringExt::into_vec)
             .ok_or_else(|| format!("the variable {name} is not set")),
-        SecretSource::Command(command) => printed_by(command, settings),
+        SecretSource::Command { command, timeout } => printed_by(command, *timeout, settings),
     }
 }
 
 /// What a command prints.
-fn printed_by(command: &Command, settings: &Settings) -> Result<Vec<u8>, String> {
+fn printed_by(command: &Command, limit: Duration, settings: &Settings) -> Result<Vec<u8>, String> {
     let mut process = match command {
         Command::Shell(line) => {
             let mut process = process::Command::new("sh");
@@ -58,21 +63,14 @@ fn printed_by(command: &Command, settings: &Settings) -> Result<Vec<u8>, String>
             process
         }
     };
-    let mut child = process
-        .current_dir(&settings.project)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("its command cannot be run: {error}"))?;
-    // Whoever prints too much gets a closed pipe, and ends.
-    let value = child.stdout.take().map_or_else(|| Ok(Vec::new()), bounded);
-    let status = child.wait().map_err(|error| format!("its command cannot be waited for: {error}"))?;
-    let value = value?;
-    if status.success() { Ok(value) } else { Err(format!("its command failed ({status})")) }
-}
-
-fn bounded(from: impl std::io::Read) -> Result<Vec<u8>, String> {
-    let mut value = Vec::new();
-    from.take(LARGEST + 1).read_to_end(&mut value).map_err(|error| error.to_string())?;
-    if value.len() as u64 > LARGEST { Err("it is larger than 1 MiB".to_owned()) } else { Ok(value) }
+    let ran = run(process.current_dir(&settings.project), LARGEST, limit);
+    match ran.map_err(|error| format!("its command cannot be run: {error}"))? {
+        Ran::Ended(status, value) if status.success() => Ok(value),
+        Ran::Ended(status, _) => Err(format!("its command failed ({status})")),
+        Ran::PrintsTooMuch => Err(TOO_LARGE.to_owned()),
+        Ran::TookTooLong => {
+            let limit = human::duration(limit);
+            Err(format!("its command took longer than {limit} and was killed; its `timeout` says how long it may take"))
+        }
+    }
 }

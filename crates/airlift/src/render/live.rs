@@ -11,7 +11,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use airlift_core::change::Change;
-use airlift_core::event::{Event, Record, Subject};
+use airlift_core::event::Record;
 use airlift_core::id::{HostId, RunId};
 use airlift_core::time::Moment;
 use airlift_engine::feed::Signal;
@@ -134,13 +134,6 @@ impl Renderer for Live {
                 let _ = writeln!(above, "{}", output_line(host, line, columns, style));
             }
         });
-        if let (true, Subject::Host(host), Event::Settled { verdict, .. }) = (shows, &record.subject, &record.event)
-            && !verdict.is_success()
-        {
-            let text = words::verdict(verdict, self.watch.fold.operation());
-            let text = style.paint(words::verdict_tone(verdict), &text);
-            let _ = writeln!(self.above, "{}  {text}", clean::pad(host.as_str(), columns));
-        }
         if self.above.len() > PENDING {
             self.draw();
         }

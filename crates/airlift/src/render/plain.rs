@@ -1,5 +1,6 @@
 //! For what is no terminal: one line for each event that matters and for each line of output, as they come.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use airlift_core::action::Kind;
@@ -23,17 +24,35 @@ pub struct Plain {
     out: Out,
     watch: Watch,
     waits: Waits,
+    /// Of which failure of an action each host was last said.
+    told: BTreeMap<HostId, String>,
     style: Style,
 }
 
 impl Plain {
     /// Shows a change on `out`, with the output that it finds in `spool`.
     pub fn new(out: Box<dyn Write + Send>, spool: FileSpool, style: Style) -> Self {
-        Self { out: Out::new(out), watch: Watch::new(spool), waits: Waits::default(), style }
+        Self { out: Out::new(out), watch: Watch::new(spool), waits: Waits::default(), told: BTreeMap::new(), style }
     }
 
     fn columns(&self) -> usize {
         self.watch.fold.id_width().min(WIDEST)
+    }
+
+    /// How a host came out, without the reason where that was said of the action which failed.
+    fn not_told(&mut self, record: &Record) -> Option<(Tone, String)> {
+        let Subject::Host(host) = &record.subject else { return None };
+        match &record.event {
+            Event::Failed { failure, .. } => {
+                self.told.insert(host.clone(), failure.message.clone());
+                None
+            }
+            Event::Settled { verdict, .. } if verdict.message() == self.told.remove(host) && !verdict.is_success() => {
+                let word = words::verdict_word(verdict, self.watch.fold.operation());
+                verdict.message().map(|_| (words::verdict_tone(verdict), word.to_owned()))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -44,7 +63,7 @@ impl Renderer for Plain {
 
     fn record(&mut self, record: &Record) {
         // An outcome names its intent, which the fold forgets with it.
-        let line = news(&self.watch.fold, record);
+        let line = self.not_told(record).or_else(|| news(&self.watch.fold, record));
         let (columns, style, out) = (self.columns(), self.style, &mut self.out);
         self.watch.record(record, |host, line| out.line(&output_line(host, line, columns, style)));
         let Some((tone, text)) = line else { return };
@@ -76,7 +95,7 @@ impl Renderer for Plain {
     fn finish(&mut self, end: &Ending) {
         let (columns, style, out) = (self.columns(), self.style, &mut self.out);
         self.watch.finish(|host: &HostId, line| out.line(&output_line(host, line, columns, style)));
-        self.out.write(&summary::summary(&self.watch.fold, end, summary::Detail::Reasons, style));
+        self.out.write(&summary::summary(&self.watch.fold, end, summary::Detail::Gathered, style));
     }
 }
 

@@ -24,8 +24,8 @@ const BLOCKS: usize = 20;
 pub enum Detail {
     /// Nothing: it was told before.
     Headline,
-    /// Why; their output was shown before.
-    Reasons,
+    /// Which of them came out alike, and why; each was told of before, so that a single one is not told of again.
+    Gathered,
     /// Why, and their last lines of output.
     Output,
 }
@@ -38,7 +38,12 @@ pub fn summary(fold: &Fold, end: &Ending, detail: Detail, style: Style) -> Strin
         .into_iter()
         .filter(|(_, state)| state.verdict.as_ref().is_some_and(|verdict| !verdict.is_success()))
         .collect();
-    if detail != Detail::Headline && !failed.is_empty() {
+    let told_before = match detail {
+        Detail::Headline => true,
+        Detail::Gathered => failed.len() < 2,
+        Detail::Output => failed.is_empty(),
+    };
+    if !told_before {
         text += &blocks(fold, &failed, detail, style);
     }
     let hints = hints(fold, end, &failed, style);
@@ -99,9 +104,8 @@ fn headline(fold: &Fold, end: &Ending, style: Style) -> String {
             }
             (Tone::Warn, format!("detached after {time}; {}{settled}", parts.join("; ")))
         }
-        How::Halted { message } => {
-            (Tone::Bad, format!("airlift stopped after {time}: {}; {}", clean::message(message), so_far()))
-        }
+        // Why is the command's own error, which comes last.
+        How::Halted { .. } => (Tone::Bad, format!("airlift stopped after {time}: {}", so_far())),
     };
     style.paint(tone, &text)
 }
@@ -188,7 +192,9 @@ fn hints(fold: &Fold, end: &Ending, failed: &[(&HostId, &HostState)], style: Sty
         hints.push((format!("airlift logs {run} --host {host}"), "shows all that the host printed"));
     }
     match (&end.how, fold.operation()) {
-        (How::Stopped | How::Halted { .. }, _) => {
+        // How to go on is said with the command's error.
+        (How::Halted { .. }, _) => {}
+        (How::Stopped, _) => {
             let change = fold.change().map_or_else(String::new, |change| format!(" {change}"));
             hints.push((format!("airlift resume{change}"), "goes on where this stopped"));
         }

@@ -1,4 +1,4 @@
-//! Completion as a shell asks for it: bash itself, and fish where it is installed.
+//! Completion as a shell asks for it: bash, zsh and fish themselves.
 
 use std::process::Command;
 
@@ -22,23 +22,54 @@ fn shell(sandbox: &Sandbox, program: &str, args: &[&str]) -> Command {
     shell
 }
 
-/// What bash offers for the last word of a line. Nothing may be said beside it.
-fn offered(sandbox: &Sandbox, words: &[&str]) -> Vec<String> {
-    let script = r#"
+/// The shells in which completion is tried out; xtask's list of needs has them all.
+const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
+
+/// What a shell has to be told to print what it offers for the last of its arguments.
+fn question(program: &str) -> &'static str {
+    match program {
+        "bash" => {
+            r#"
         source <(airlift completions bash)
         COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_TYPE=9; COMP_KEY=9; COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}
         function=$(complete -p airlift); function=${function##*-F }; function=${function%% *}
         $function airlift "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
         printf '%s\n' "${COMPREPLY[@]}"
-    "#;
-    let args: Vec<&str> = ["-c", script, "bash", "airlift"].into_iter().chain(words.iter().copied()).collect();
-    let output = shell(sandbox, "bash", &args).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{words:?}");
+    "#
+        }
+        // Outside of its line editor zsh offers nothing: what would be handed to the editor is printed.
+        "zsh" => {
+            r#"
+        compdef() { completer=$1 }
+        source <(airlift completions zsh)
+        _describe() { while [[ $1 == -* ]]; do shift; done; for one in "${(P@)2}"; do print -r -- "${one%%:*}"; done }
+        words=("$@"); CURRENT=$#; $completer
+    "#
+        }
+        _ => "airlift completions fish | source; complete -C (string join -- ' ' $argv)",
+    }
+}
+
+/// What a shell offers for the last word of a line. Nothing may be said beside it.
+fn offered_by(program: &str, sandbox: &Sandbox, words: &[&str]) -> Vec<String> {
+    let start: &[&str] = match program {
+        "bash" => &["-c", question(program), "bash"],
+        "zsh" => &["-fc", question(program), "zsh"],
+        _ => &["--no-config", "-c", question(program)],
+    };
+    let args: Vec<&str> = start.iter().chain(&["airlift"]).chain(words).copied().collect();
+    let output = shell(sandbox, program, &args).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{program}: {words:?}");
     let offered = String::from_utf8(output.stdout).unwrap();
-    let offered = offered.lines().map(|line| line.trim_end().to_owned()).filter(|line| !line.is_empty());
+    // Fish puts a description behind each.
+    let offered = offered.lines().filter_map(|line| line.split('\t').next()).map(|line| line.trim_end().to_owned());
     // Options may follow wherever nothing is typed yet.
     let asks_for_options = words.last().is_some_and(|word| word.starts_with('-'));
-    offered.filter(|line| asks_for_options || !line.starts_with('-')).collect()
+    offered.filter(|line| !line.is_empty() && (asks_for_options || !line.starts_with('-'))).collect()
+}
+
+fn offered(sandbox: &Sandbox, words: &[&str]) -> Vec<String> {
+    offered_by("bash", sandbox, words)
 }
 
 fn ids(sandbox: &Sandbox, words: &[&str], key: &str) -> Vec<String> {
@@ -92,16 +123,18 @@ fn a_shell_completes_ids_hosts_and_labels_and_changes_nothing() {
 }
 
 #[test]
-fn every_command_and_option_is_offered() {
+fn every_command_and_option_is_offered_in_every_shell() {
     let sandbox = Sandbox::new(AIRLIFT, "");
-    let commands = offered(&sandbox, &[""]);
-    for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
-        let name = command.get_name();
-        let mut names = command.get_visible_aliases().chain([name]);
-        assert!(names.any(|name| commands.iter().any(|offered| offered == name)), "{name}: {commands:?}");
-        let options = offered(&sandbox, &[name, "--"]);
-        for option in command.get_opts().filter_map(|option| option.get_long()) {
-            assert!(options.contains(&format!("--{option}")), "{name} --{option}: {options:?}");
+    for shell in SHELLS {
+        let commands = offered_by(shell, &sandbox, &[""]);
+        for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            let name = command.get_name();
+            let mut names = command.get_visible_aliases().chain([name]);
+            assert!(names.any(|name| commands.iter().any(|offered| offered == name)), "{shell}: {name}: {commands:?}");
+            let options = offered_by(shell, &sandbox, &[name, "--"]);
+            for option in command.get_opts().filter_map(|option| option.get_long()) {
+                assert!(options.contains(&format!("--{option}")), "{shell}: {name} --{option}: {options:?}");
+            }
         }
     }
 }
@@ -121,14 +154,9 @@ fn where_nothing_can_be_read_nothing_is_offered_or_said() {
 }
 
 #[test]
-fn fish_completes_too_where_it_is_installed() {
+fn every_shell_offers_the_hosts_of_the_project() {
     let sandbox = two();
-    let script = "airlift completions fish | source; complete -C 'airlift ssh web'";
-    match shell(&sandbox, "fish", &["--no-config", "-c", script]).output() {
-        Ok(output) => {
-            let offered = String::from_utf8(output.stdout).unwrap();
-            assert!(offered.contains("web/1") && offered.contains("web/2"), "{offered}{:?}", output.stderr);
-        }
-        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound),
+    for shell in SHELLS {
+        assert_eq!(offered_by(shell, &sandbox, &["ssh", "web"]), ["web/1", "web/2"], "{shell}");
     }
 }

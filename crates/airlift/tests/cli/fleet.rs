@@ -1,8 +1,10 @@
 //! A fleet of two from its plan to its end, as it is printed where standard output is no terminal.
 
 use insta::assert_snapshot;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use super::support::{Sandbox, eventually};
 use super::{shown, two};
 
 #[test]
@@ -63,6 +65,106 @@ fn kinds(text: &str) -> String {
         start += length.max(1);
     }
     lines.join("\n") + "\n"
+}
+
+/// The process that is an instance.
+fn instance(sandbox: &Sandbox, host: &str) -> Pid {
+    let pid = std::fs::read_to_string(sandbox.instance("two", host).join("lock")).unwrap();
+    Pid::from_raw(pid.trim().parse().unwrap()).unwrap()
+}
+
+#[test]
+fn a_run_that_never_started_does_not_start_on_the_machine_that_has_the_name_by_then() {
+    let sandbox = two();
+    sandbox.ok(&["up", "--quiet"]);
+    // It answers nobody, so that the script cannot have been started when its operator is killed.
+    kill_process(instance(&sandbox, "web/1"), Signal::STOP).unwrap();
+    let mut run = sandbox.command(&["run", "hello.sh", "--host", "web/1", "--quiet"]).spawn().unwrap();
+    eventually("the run to have begun", || !sandbox.ok(&["runs", "--json"]).stdout.is_empty());
+    run.kill().unwrap();
+    run.wait().unwrap();
+    kill_process(instance(&sandbox, "web/1"), Signal::CONT).unwrap();
+    sandbox.ok(&["down", "--yes", "--quiet"]);
+    sandbox.ok(&["up", "--quiet"]);
+    let ran = sandbox.run(&["resume"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(
+        ran.stdout.contains("web/1  lost: the machine it was meant for is gone, and the one that has its name now"),
+        "{ran:?}"
+    );
+    assert!(!ran.stdout.contains("hello\n"), "{ran:?}");
+}
+
+#[test]
+fn a_script_for_an_instance_that_is_gone_is_lost_and_not_waited_for() {
+    let sandbox = two();
+    let ran = sandbox.run(&["run", "hello.sh", "--host", "web/1"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stdout.contains("web/1  lost: there is no such instance; `airlift up` launches it"), "{ran:?}");
+
+    sandbox.ok(&["up", "--quiet"]);
+    kill_process(instance(&sandbox, "web/2"), Signal::KILL).unwrap();
+    eventually("the instance to be gone", || sandbox.ok(&["plan"]).stdout.contains("launch"));
+    let ran = sandbox.run(&["run", "hello.sh"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let told = "web/2  lost: the machine it was meant for does not run any more; `airlift up` replaces it";
+    assert!(ran.stdout.contains(told), "{ran:?}");
+    assert!(ran.stdout.contains("web/1 | hello"), "{ran:?}");
+}
+
+#[test]
+fn old_output_goes_when_a_run_begins_but_for_what_an_unfinished_change_needs() {
+    let sandbox = two();
+    sandbox.write("airlift.yaml", &format!("{}keep: {{outputs: 2d}}\n", super::TWO));
+    sandbox.ok(&["up", "--quiet"]);
+    let newest = || sandbox.ok(&["runs", "--json"]).json()[0]["run"].as_str().unwrap().to_owned();
+    sandbox.ok(&["run", "hello.sh", "--quiet"]);
+    let old = newest();
+    sandbox.ok(&["run", "hello.sh", "--quiet"]);
+    let young = newest();
+    let marker = sandbox.root().join("go");
+    sandbox.write("long.sh", &format!("echo begun; while [ ! -e {marker} ]; do sleep 0.1; done\n"));
+    sandbox.ok(&["run", "long.sh", "--detach", "--quiet"]);
+    let unfinished = newest();
+    let runs = sandbox.state().join("airlift/two/runs");
+    eventually("some output", || runs.join(&unfinished).exists());
+    for run in [&old, &unfinished] {
+        let touched = std::process::Command::new("find")
+            .args([runs.join(run).as_str(), "-exec", "touch", "-d", "3 days ago", "{}", "+"])
+            .status();
+        assert!(touched.unwrap().success());
+    }
+    sandbox.ok(&["run", "hello.sh", "--dry-run"]);
+    assert!(runs.join(&old).exists(), "a dry run removes nothing");
+    sandbox.ok(&["run", "hello.sh", "--quiet"]);
+    assert!(!runs.join(&old).exists());
+    assert!(runs.join(&young).exists() && runs.join(&unfinished).exists());
+
+    let ran = sandbox.run(&["logs", &old]);
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    assert!(
+        ran.stderr.contains(&format!("what {old} printed is not kept any more: here it goes after 2 days")),
+        "{ran:?}"
+    );
+    assert!(ran.stderr.contains("`airlift audit show c-") && ran.stderr.contains("keep.outputs"), "{ran:?}");
+    assert!(sandbox.ok(&["logs", &young]).stdout.contains("web/2 | hello"));
+    std::fs::write(marker, "").unwrap();
+    assert!(sandbox.ok(&["attach"]).stdout.contains("begun"));
+}
+
+#[test]
+fn an_instance_holds_no_file_that_whoever_started_airlift_had_open() {
+    let sandbox = two();
+    let held = sandbox.root().join("held");
+    let up = sandbox.command(&["up", "--quiet"]);
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "exec 7>\"$0\" 9<&7; exec \"$@\"", held.as_str()]).arg(up.get_program()).args(up.get_args());
+    shell.current_dir(sandbox.project()).env_clear();
+    shell.envs(up.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    assert!(shell.status().unwrap().success());
+    let files = std::fs::read_dir(format!("/proc/{}/fd", instance(&sandbox, "web/1"))).unwrap();
+    let files: Vec<_> = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok()).collect();
+    assert!(files.len() > 3 && !files.iter().any(|file| *file == held), "{files:?}");
 }
 
 #[test]

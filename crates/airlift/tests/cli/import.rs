@@ -16,9 +16,16 @@ fn bare() -> Sandbox {
 fn an_inventory_becomes_a_config_that_passes_check() {
     let sandbox = bare();
     sandbox.write("hosts.ini", INVENTORY);
-    std::fs::create_dir(sandbox.project().join("group_vars")).unwrap();
+    sandbox.write("group_vars/web/login.yml", "ansible_port: 2222\nansible_become_password: hunter2\n");
+    sandbox.write("group_vars/all", "$ANSIBLE_VAULT;1.1;AES256\n3861\n");
+    sandbox.write("host_vars/web1.yaml", "ansible_host: 192.0.2.1\n");
+    sandbox.write("host_vars/web9.yaml", "ansible_host: 192.0.2.9\n");
     insta::assert_snapshot!(shown(&sandbox, &["import", "hosts.ini", "--fleet", "shop"]));
     assert!(sandbox.ok(&["check"]).stdout.contains("fleet shop: 2 hosts"));
+    let config = std::fs::read_to_string(sandbox.project().join("airlift.yaml")).unwrap();
+    assert!(config.contains("address: 192.0.2.1") && config.contains("port: 2222"), "{config}");
+    // These machines are nowhere: nobody is to look for them when the test has ended.
+    std::fs::remove_file(sandbox.project().join("airlift.yaml")).unwrap();
 }
 
 #[test]

@@ -43,6 +43,23 @@ secrets: {api_key: hunter2, token: 5}
 }
 
 #[test]
+fn of_a_huge_line_only_what_is_around_the_place_is_shown() {
+    let many = (0..2000).map(|n| format!("10.1.{}.{}", n / 250, n % 250)).collect::<Vec<_>>().join(", ");
+    let wrong = format!("x{}", "y".repeat(5000));
+    let config = format!(
+        "{{fleet: a, provider: hosts, hosts: [{many}, 'ü bad host', {many}], {wrong}: 1, env: {{{wrong}-: 1}}}}\n"
+    );
+    let sandbox = Sandbox::new(AIRLIFT, &config);
+    let ran = sandbox.run(&["check"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    let column = config[..config.find("'ü bad").unwrap()].chars().count() + 1;
+    assert!(ran.stderr.contains(&format!("airlift.yaml:1:{column}]")), "{}", ran.stderr);
+    assert!(ran.stderr.contains("'ü bad host', 10.1.0.0, 10.1.0.1"), "{}", ran.stderr);
+    let longest = ran.stderr.lines().map(|line| line.chars().count()).max().unwrap();
+    assert!(longest < 150, "{longest}: {}", ran.stderr);
+}
+
+#[test]
 fn a_file_that_the_config_names_and_that_is_not_there_is_said() {
     let sandbox = Sandbox::new(AIRLIFT, "fleet: a\nprovider: local\ninstances: 1\nbootstrap: boot.sh\n");
     assert_snapshot!(shown(&sandbox, &["check"]));
@@ -52,6 +69,56 @@ fn a_file_that_the_config_names_and_that_is_not_there_is_said() {
 fn a_provider_that_is_not_there_yet_is_said_to_be() {
     let sandbox = Sandbox::new(AIRLIFT, "fleet: a\nprovider: aws\n");
     assert_snapshot!(shown(&sandbox, &["plan"]));
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_named_with_what_to_do() {
+    let sandbox = two();
+    sandbox.ok(&["up", "--quiet"]);
+    let elsewhere = sandbox.write("no-folder", "");
+    for words in [&["run", "hello.sh"][..], &["push"]] {
+        let output = sandbox.command(words).env("XDG_CACHE_HOME", &elsewhere).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains(&format!("the cache folder {elsewhere}/airlift/two cannot be written")), "{stderr}");
+        assert!(stderr.contains("Not a directory") && stderr.contains("XDG_CACHE_HOME"), "{stderr}");
+    }
+    let output = sandbox.command(&["status"]).env("XDG_CACHE_HOME", &elsewhere).output().unwrap();
+    assert!(output.status.success(), "who only looks needs none: {output:?}");
+}
+
+#[test]
+fn a_secret_whose_command_never_ends_is_named_and_nothing_is_done() {
+    let sandbox = two();
+    let config = format!("{}secrets: {{slow: {{command: 'sleep 1000', timeout: 1s}}}}\n", super::TWO);
+    sandbox.write("airlift.yaml", &config);
+    let ran = sandbox.run(&["up"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(
+        ran.stderr.contains("the secret slow cannot be had: its command took longer than 1.0 s and was killed"),
+        "{ran:?}"
+    );
+    assert!(ran.stderr.contains("see secrets.slow in airlift.yaml"), "{ran:?}");
+    assert!(!sandbox.state().join("airlift/two/instances").exists(), "something was launched");
+}
+
+#[test]
+fn a_bundle_of_somebody_else_cannot_speak_to_the_terminal() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let sandbox = two();
+    let name = std::ffi::OsStr::from_bytes(b"app/\x1b]0;owned\x07\xff");
+    std::fs::write(sandbox.project().as_std_path().join(name), "").unwrap();
+    let target = std::ffi::OsStr::from_bytes(b"\x1b[2Jgone\xfe");
+    std::os::unix::fs::symlink(target, sandbox.project().join("app/link")).unwrap();
+    sandbox.ok(&["bundle", "build", "-o", "theirs.bundle"]);
+    for words in [&["bundle", "show", "theirs.bundle"][..], &["bundle", "show", "theirs.bundle", "--json"]] {
+        let output = sandbox.command(words).output().unwrap();
+        let shown = String::from_utf8(output.stdout).expect("text and nothing else");
+        assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
+        assert!(shown.contains("app/link"), "{shown}");
+    }
+    assert!(sandbox.ok(&["bundle", "show", "theirs.bundle"]).stdout.contains(r"app/link -> \x1b[2Jgone\xfe"));
 }
 
 #[test]

@@ -116,3 +116,25 @@ fn the_watched_status_fits_the_terminal_and_follows_its_size() {
     status.type_in("\x03");
     assert_eq!(status.end().1, Some(0));
 }
+
+#[test]
+fn the_command_of_a_secret_may_ask_at_the_terminal_which_comes_back_afterwards() {
+    let sandbox = two();
+    let ask = "printf 'the pin: ' >/dev/tty; read -r pin </dev/tty; echo $pin";
+    sandbox.write("airlift.yaml", &format!("{}secrets: {{pin: {{command: \"{ask}\"}}}}\n", super::TWO));
+    // Whoever called airlift has the terminal again when it ends, and can ask there as well.
+    let up = sandbox.command(&[]);
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "\"$0\" up && printf 'more: ' && read -r more </dev/tty && echo \"then $more\""]);
+    shell.arg(up.get_program()).current_dir(sandbox.project());
+    shell.env_clear().envs(up.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let session = Session::of(&shell, &[]);
+    session.expect("the pin: ");
+    session.type_in("4711\n");
+    session.expect("2 of 2 hosts succeeded");
+    session.expect("more: ");
+    session.type_in("on\n");
+    let (seen, code) = session.end();
+    assert_eq!(code, Some(0), "{seen}");
+    assert!(seen.contains("then on"), "{seen}");
+}

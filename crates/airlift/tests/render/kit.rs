@@ -118,6 +118,7 @@ impl Story {
             run: run.clone(),
             desired: desired(hosts, false),
             hosts: (1..=hosts).map(host).collect(),
+            instances: BTreeMap::new(),
             script: "setup.sh".to_owned(),
             files: 2,
             payload: Digest::of(b"payload"),

@@ -7,8 +7,11 @@ mod output;
 mod tables;
 mod terminal;
 
-use airlift::render::{Json, Live, Plain, Quiet, Renderer, Style};
+use airlift::render::{How, Json, Live, Plain, Quiet, Renderer, Style};
+use airlift_core::action::StageRun;
 use airlift_core::decide::Verdict;
+use airlift_core::history::FailureClass;
+use airlift_core::op::Operation;
 use airlift_core::time::Moment;
 use insta::assert_snapshot;
 use kit::{Paper, Step, Story};
@@ -57,6 +60,50 @@ fn plain_shows_events_and_output_line_by_line() {
         assert_snapshot!(format!("plain_run_{hosts}"), abridged(&plain(Story::run(hosts))));
         assert_snapshot!(format!("plain_up_{hosts}"), abridged(&plain(Story::up(hosts))));
     }
+}
+
+/// A run on one host of which this comes.
+fn one_host(steps: Vec<Step>) -> Story {
+    let run = Story::run(1);
+    Story::of(run.operation.clone(), run.run.as_str(), steps)
+}
+
+#[test]
+fn why_a_single_host_failed_is_told_once() {
+    let refused = "setup.sh cannot be started: there is no /bin/zsh on the host";
+    let steps = || {
+        let Operation::Run(run) = Story::run(1).operation else { panic!("it is a run") };
+        let stage = StageRun { host: kit::host(1), run: run.run, script: run.script, files: 0, upload_timeout_s: 60 };
+        vec![
+            Step::Intend(stage.into()),
+            Step::Fail(FailureClass::Definite, refused),
+            Step::Settle(Verdict::Failed { exit: None, message: refused.to_owned() }),
+        ]
+    };
+    let on_screen = |mut story: Story| {
+        let (paper, style) = (Paper::default(), Style { width: 100, ..Style::PLAIN });
+        let mut live = Live::new(Box::new(paper.clone()), story.spool.clone(), style);
+        story.play(&mut live);
+        Terminal::showing(&paper.text(), 100, 24).text()
+    };
+    for text in [plain(one_host(steps())), quiet(one_host(steps())), on_screen(one_host(steps()))] {
+        assert_eq!(text.matches(refused).count(), 1, "{text}");
+        assert!(text.contains("0 of 1 host succeeded, 1 failed, in 4.2 s"), "{text}");
+    }
+    for text in [plain(Story::run(3)), quiet(Story::run(3)), on_screen(Story::run(3))] {
+        assert_eq!(text.matches("web/2  failed: exit 3").count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn why_airlift_itself_stopped_is_left_to_the_error_that_comes_last() {
+    let mut story = Story::run(3);
+    let paper = Paper::default();
+    let mut plain = Plain::new(Box::new(paper.clone()), story.spool.clone(), Style::PLAIN);
+    story.begin(&mut plain);
+    plain.finish(&kit::ending(How::Halted { message: "the event log cannot be written".to_owned() }));
+    assert!(!paper.text().contains("event log"), "{}", paper.text());
+    assert!(paper.text().contains("airlift stopped after 4.2 s: "), "{}", paper.text());
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl Check<'_> {
     fn secrets(&mut self) {
         let bundled = |path| self.parsed.config.bundle.is_some() && self.files.in_bundle(path) == Some(true);
         for (name, source) in &self.parsed.config.secrets {
-            let SecretSource::File(path) = source else { continue };
+            let SecretSource::File { file: path } = source else { continue };
             let key = format!("secrets.{name}.file");
             let what = format!("the file of the secret {name}");
             if self.file(&key, &what, path.as_path()).is_some() && bundled(path.as_path()) {

@@ -58,7 +58,7 @@ pub struct Config {
     /// Limits of runs.
     #[schemars(default)]
     pub run: Run,
-    /// What hosts keep.
+    /// What hosts keep, and this machine.
     #[schemars(default)]
     pub keep: Keep,
 }
@@ -267,14 +267,33 @@ pub(super) const fn default_bootstrap_timeout() -> Duration {
 
 /// Where the value of a secret comes from. Never the value itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(untagged)]
+#[schemars(deny_unknown_fields)]
 pub enum SecretSource {
     /// A file on this machine; its whole content is the value.
-    File(LocalPath),
+    File {
+        /// Its path.
+        file: LocalPath,
+    },
     /// A variable of the environment that airlift runs in.
-    Env(EnvName),
+    Env {
+        /// Its name.
+        env: EnvName,
+    },
     /// A command on this machine, whose output is the value.
-    Command(Command),
+    Command {
+        /// The command.
+        command: Command,
+        /// How long it may take. 1s to 1h.
+        #[serde(serialize_with = "duration::serialize")]
+        #[schemars(with = "duration::Text", default = "default_secret_timeout")]
+        timeout: Duration,
+    },
+}
+
+/// How long a command may take to print a secret unless the config says otherwise.
+pub(super) const fn default_secret_timeout() -> Duration {
+    Duration::from_mins(1)
 }
 
 /// A command on the operator's machine.
@@ -322,6 +341,10 @@ pub struct Keep {
     #[serde(serialize_with = "duration::serialize")]
     #[schemars(with = "duration::Text")]
     pub runs: Duration,
+    /// For how long this machine keeps what runs and bootstraps printed: whole days, 1d to 3650d.
+    #[serde(serialize_with = "duration::serialize")]
+    #[schemars(with = "duration::Text")]
+    pub outputs: Duration,
 }
 
 impl Keep {
@@ -333,6 +356,6 @@ impl Keep {
 
 impl Default for Keep {
     fn default() -> Self {
-        Self { releases: 3, runs: 7 * DAY }
+        Self { releases: 3, runs: 7 * DAY, outputs: 30 * DAY }
     }
 }

@@ -3,6 +3,7 @@
 //! What always holds: a reading that answers `None` has reported why, or has read a key that is not there; and no message repeats a
 //! value that stands below `secrets`.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -17,6 +18,9 @@ use super::section::{self, Entry, Section};
 use super::suggest::nearest;
 use super::yaml::{Kind, Node, is_number, is_truth, is_whole};
 use crate::id::InvalidName;
+
+/// Characters of what a person wrote that a message repeats at most.
+const LONGEST: usize = 60;
 
 const FILL_IN: &str = "fill it in, or take the key out if it is optional";
 
@@ -98,8 +102,8 @@ impl<'a> Value<'a> {
     }
 
     /// How messages call it.
-    pub(super) fn name(&self) -> &str {
-        if self.path.is_empty() { "the file" } else { &self.path }
+    pub(super) fn name(&self) -> Cow<'_, str> {
+        if self.path.is_empty() { Cow::Borrowed("the file") } else { shortened(&self.path) }
     }
 
     /// Reports a problem with this value. The answer stands for the value that there is not.
@@ -352,10 +356,16 @@ pub(super) fn joined(path: &str, key: &str) -> String {
 
 /// A text for a message: in quotes, on one line, and not longer than a message should be.
 pub(super) fn quoted(text: &str) -> String {
-    const LONGEST: usize = 60;
-    if text.chars().count() <= LONGEST {
-        format!("{text:?}")
-    } else {
-        format!("{:?}…", text.chars().take(LONGEST).collect::<String>())
+    match text.char_indices().nth(LONGEST) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+    }
+}
+
+/// The same without quotes, for the name of a key.
+fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(LONGEST) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! What always holds: no message repeats a value that stands below `secrets`.
 
-use super::model::{Command, SecretSource};
+use super::model::{Command, SecretSource, default_secret_timeout};
 use super::problem::Code;
 use super::reader::Value;
 
@@ -14,11 +14,13 @@ pub(super) fn source(value: &Value<'_>) -> Option<SecretSource> {
         return refuse_plain(value);
     }
     value.section(EXPECTED, |keys| {
-        let sources = [
-            keys.get("file").map(|v| v.parse().map(SecretSource::File)),
-            keys.get("env").map(|v| v.parse().map(SecretSource::Env)),
-            keys.get("command").map(|v| command(&v).map(SecretSource::Command)),
-        ];
+        let file = keys.get("file").map(|v| v.parse().map(|file| SecretSource::File { file }));
+        let env = keys.get("env").map(|v| v.parse().map(|env| SecretSource::Env { env }));
+        let command = keys.get("command").map(|v| {
+            let timeout = keys.read("timeout", |v| v.duration("1s", "1h")).unwrap_or_else(default_secret_timeout);
+            command(&v).map(|command| SecretSource::Command { command, timeout })
+        });
+        let sources = [file, env, command];
         if keys.rest().any(|key| matches!(key, "value" | "plain" | "text" | "data" | "content" | "literal")) {
             return refuse_plain(value);
         }

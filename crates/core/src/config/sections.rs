@@ -215,13 +215,14 @@ fn keep(value: &Value<'_>) -> Option<Keep> {
     let default = Keep::default();
     value.section("a map of limits", |keys| Keep {
         releases: keys.read("releases", |v| v.number(1..=100)).unwrap_or(default.releases),
-        runs: keys.read("runs", |v| whole_days(&v)).unwrap_or(default.runs),
+        runs: keys.read("runs", |v| whole_days(&v, "365d")).unwrap_or(default.runs),
+        outputs: keys.read("outputs", |v| whole_days(&v, "3650d")).unwrap_or(default.outputs),
     })
 }
 
-/// Hosts count days.
-fn whole_days(value: &Value<'_>) -> Option<Duration> {
-    let duration = value.duration("1d", "365d")?;
+/// Keeping is counted in days.
+fn whole_days(value: &Value<'_>, most: &str) -> Option<Duration> {
+    let duration = value.duration("1d", most)?;
     if duration.as_secs().is_multiple_of(86_400) {
         return Some(duration);
     }

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Fault;
 use super::inventory::{Host, Inventory, MOST_HOSTS, Value, Var};
-use super::notes::Notes;
+use super::notes::{Notes, Place};
 use super::ssh_arguments::{self, Setting};
 use super::text::{Found, Listed, Machines, list, scalar};
-use crate::config::{Endpoint, HostAddress, LocalPath, Span, USUAL_KEY_FILES, UserName};
+use crate::config::{Endpoint, HostAddress, LocalPath, USUAL_KEY_FILES, UserName};
 use crate::id::HostId;
 
 /// The port that needs no word.
@@ -63,9 +63,9 @@ struct Machine {
     user: Option<String>,
     keys: Vec<String>,
     known_hosts: Vec<String>,
-    jumps: Option<(Vec<Endpoint>, Span)>,
-    connect_timeout: Option<(u64, Span)>,
-    alive: Option<(u64, Span)>,
+    jumps: Option<(Vec<Endpoint>, Place)>,
+    connect_timeout: Option<(u64, Place)>,
+    alive: Option<(u64, Place)>,
     root: Option<bool>,
 }
 
@@ -184,7 +184,7 @@ fn is_true(text: &str) -> bool {
     matches!(text.to_ascii_lowercase().as_str(), "true" | "yes" | "on" | "1" | "y" | "t")
 }
 
-fn user(text: &str, name: &str, at: Span, notes: &mut Notes<'_>) -> Option<String> {
+fn user(text: &str, name: &str, at: Place, notes: &mut Notes<'_>) -> Option<String> {
     if text.parse::<UserName>().is_err() {
         notes.add(at, format!("{name} is left out: it is no name of a user"));
         return None;
@@ -192,7 +192,7 @@ fn user(text: &str, name: &str, at: Span, notes: &mut Notes<'_>) -> Option<Strin
     Some(text.to_owned())
 }
 
-fn path(text: &str, name: &str, at: Span, notes: &mut Notes<'_>) -> Option<String> {
+fn path(text: &str, name: &str, at: Place, notes: &mut Notes<'_>) -> Option<String> {
     if text.parse::<LocalPath>().is_err() {
         notes.add(at, format!("{name} is left out: write the path out, or begin it with ~/"));
         return None;
@@ -201,7 +201,7 @@ fn path(text: &str, name: &str, at: Span, notes: &mut Notes<'_>) -> Option<Strin
 }
 
 /// What is handed over to ssh.
-fn arguments(machine: &mut Machine, name: &str, text: &str, at: Span, notes: &mut Notes<'_>) {
+fn arguments(machine: &mut Machine, name: &str, text: &str, at: Place, notes: &mut Notes<'_>) {
     let Some(settings) = ssh_arguments::read(text) else {
         notes.add(at, format!("{name} is left out: a quote in it is not closed"));
         return;
@@ -294,7 +294,7 @@ fn agreed<T: PartialEq>(machines: &[(&Host, Machine)], value: impl Fn(&Machine) 
 /// The same for what a config can say of all hosts only: where they differ, each place is noted.
 fn shared<T: PartialEq>(
     machines: &[(&Host, Machine)],
-    value: impl Fn(&Machine) -> Option<(T, Span)>,
+    value: impl Fn(&Machine) -> Option<(T, Place)>,
     what: &str,
     notes: &mut Notes<'_>,
 ) -> Option<T> {

@@ -48,6 +48,19 @@ pub struct Source<'t> {
     pub file: &'t str,
     /// What it holds.
     pub text: &'t str,
+    /// What lies in the folders `group_vars` and `host_vars` beside an inventory.
+    pub beside: &'t [Beside<'t>],
+}
+
+/// A file in a folder of variables.
+#[derive(Debug, Clone)]
+pub struct Beside<'t> {
+    /// What messages call it.
+    pub file: &'t str,
+    /// Its path from where the inventory is, with slashes: `group_vars/web/main.yml`.
+    pub path: &'t str,
+    /// What it holds, or why that is not known.
+    pub text: Result<&'t str, &'t str>,
 }
 
 /// What came of it.
@@ -76,14 +89,15 @@ pub fn detect(source: Source<'_>) -> Option<Format> {
 /// Reads a source of a known form. The fleet's name is the one thing that no source has.
 pub fn import(source: Source<'_>, format: Format, fleet: &FleetName) -> Result<Imported, Problems> {
     let mut notes = Notes::new(source.file);
-    let read =
-        match format {
-            Format::SpotDeployer => spot::read(source, fleet, &mut notes),
-            Format::AnsibleIni => inventory::ini::read(source.text, &mut notes)
-                .and_then(|inventory| machines::read(&inventory, &mut notes)),
-            Format::AnsibleYaml => inventory::yaml::read(source.text, &mut notes)
-                .and_then(|inventory| machines::read(&inventory, &mut notes)),
-        };
+    let read = match format {
+        Format::SpotDeployer => spot::read(source, fleet, &mut notes),
+        Format::AnsibleIni => inventory::ini::read(source.text, &mut notes)
+            .and_then(|inventory| inventory.with(source.beside, &mut notes))
+            .and_then(|inventory| machines::read(&inventory, &mut notes)),
+        Format::AnsibleYaml => inventory::yaml::read(source.text, &mut notes)
+            .and_then(|inventory| inventory.with(source.beside, &mut notes))
+            .and_then(|inventory| machines::read(&inventory, &mut notes)),
+    };
     let (text, hosts) = match read {
         Ok(found) => (found.text(source.file, fleet), found.hosts()),
         Err(problem) => return Err(Problems::new(vec![*problem])),

@@ -1,17 +1,17 @@
 //! `run`: a script runs once on each host, with its files, and its output comes back whole.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HostQuery, reach, ready};
+use super::{HostQuery, POLL, reach, ready};
 use crate::action::{CancelRun, InstallProgram, Kind, StageRun, StartRun};
 use crate::decide::{Next, On, Verdict, wait};
-use crate::desired::Desired;
+use crate::desired::{Desired, Origin};
 use crate::history::History;
 use crate::id::{Digest, HostId, RunId};
-use crate::seen::{Exit, HostSeen, RunEnd, RunSeen};
+use crate::seen::{Exit, HostSeen, Id, InstanceSeen, InstanceState, RunEnd, RunSeen};
 use crate::time::Moment;
 
 /// How long one stretch of following lasts before the host is looked at again.
@@ -26,6 +26,10 @@ pub struct Run {
     pub desired: Desired,
     /// The hosts to run on.
     pub hosts: BTreeSet<HostId>,
+    /// What the provider calls the instances that these hosts were when the run began, where airlift launched them: the
+    /// script is for these machines, and for none that is launched in their place.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub instances: BTreeMap<HostId, String>,
     /// The script's name, for people.
     pub script: String,
     /// How many files go with it.
@@ -55,6 +59,9 @@ impl Run {
     pub(super) fn host_next(&self, host: &HostId, seen: &HostSeen, history: &History, now: Moment) -> Next<Verdict> {
         if history.cancelled && !history.has_intended(Kind::StartRun) {
             return Next::Done(Verdict::Cancelled);
+        }
+        if let Some(next) = self.without_machine(host, seen, history, now) {
+            return next;
         }
         // Whoever cancelled it has waited for the host as long as that is worth.
         let limit = Duration::from_secs(if history.cancelled { 0 } else { self.desired.limits.reach_s });
@@ -97,6 +104,34 @@ impl Run {
             RunSeen::Exited { end, .. } if seen.has_spooled(&self.run, end) => Next::Done(self.verdict(end)),
             RunSeen::Exited { .. } => self.follow("the rest of the output", now),
         }
+    }
+
+    /// What comes of a host whose machine is gone, or is another one by now: nothing is started there.
+    fn without_machine(&self, host: &HostId, seen: &HostSeen, history: &History, now: Moment) -> Option<Next<Verdict>> {
+        let desired = self.desired.hosts.get(host)?;
+        if desired.origin == Origin::Listed {
+            return None;
+        }
+        let gone = match (&seen.instance, self.instances.get(host)) {
+            (None, None) => "there is no such instance; `airlift up` launches it",
+            (None, Some(_)) => "the machine it was meant for is gone; `airlift up` launches another one",
+            (Some(instance), Some(_)) if instance.state == InstanceState::Stopped => {
+                "the machine it was meant for does not run any more; `airlift up` replaces it"
+            }
+            (Some(InstanceSeen { id: Id::Actual(id), .. }), Some(meant)) if id != meant => {
+                "the machine it was meant for is gone, and the one that has its name now gets nothing of it; run the script anew to have it there"
+            }
+            _ => return None,
+        };
+        if seen.lags {
+            return Some(Next::Wait(wait(format!("word of its instance: {gone}"), On::Time, now, POLL)));
+        }
+        let message = if history.has_succeeded(Kind::StartRun) {
+            format!("the script was started, then {gone}")
+        } else {
+            gone.to_owned()
+        };
+        Some(Next::Done(Verdict::Lost { message }))
     }
 
     fn stage(&self, host: &HostId) -> StageRun {

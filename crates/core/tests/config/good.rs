@@ -50,7 +50,7 @@ secrets:
   api_key: {file: secrets/api_key}
   token: {env: API_TOKEN}
   db: {command: "sops -d db.enc"}
-  vault: {command: [vault, read, -field=value, db]}
+  vault: {command: [vault, read, -field=value, db], timeout: 90s}
 run:
   upload_timeout: 2m
   timeout: 1h30m
@@ -153,12 +153,12 @@ fn commands_for_a_shell_and_commands_without_one_stay_apart() {
     let commands: Vec<_> = secrets
         .values()
         .filter_map(|source| match source {
-            SecretSource::Command(command) => Some(command.clone()),
+            SecretSource::Command { command, timeout } => Some((command.clone(), timeout.as_secs())),
             _ => None,
         })
         .collect();
     let argv = ["vault", "read", "-field=value", "db"].map(str::to_owned).to_vec();
-    assert_eq!(commands, [Command::Shell("sops -d db.enc".to_owned()), Command::Argv(argv)]);
+    assert_eq!(commands, [(Command::Shell("sops -d db.enc".to_owned()), 60), (Command::Argv(argv), 90)]);
 }
 
 #[test]

@@ -51,7 +51,7 @@ proptest! {
     #[test]
     fn whatever_is_imported_is_a_config_and_every_place_is_in_the_text(text in texts()) {
         for format in [Format::SpotDeployer, Format::AnsibleIni, Format::AnsibleYaml] {
-            let said = match import(Source { file: "x", text: &text }, format, &"shop".parse().unwrap()) {
+            let said = match import(Source { file: "x", text: &text, beside: &[] }, format, &"shop".parse().unwrap()) {
                 Ok(imported) => {
                     prop_assert!(parse("airlift.yaml", &imported.text).is_ok(), "{}", imported.text);
                     imported.notes

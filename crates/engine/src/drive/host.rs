@@ -185,6 +185,7 @@ impl HostTask {
         let _turn = self.driver.gate.acquire().await;
         let mut seen = HostSeen {
             instance: engine.ports.compute.find(&self.host).await?,
+            lags: engine.clock.now().since(self.history.since) < engine.ports.compute.lag(),
             pins: self.driver.pins_of(&self.host),
             ..HostSeen::default()
         };

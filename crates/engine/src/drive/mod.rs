@@ -18,7 +18,7 @@ use airlift_core::event::{Actor, ChangeBegan, ChangeEnd, EVENT_VERSION, Entry, E
 use airlift_core::id::{ChangeId, FleetName, HostId};
 use airlift_core::op::Operation;
 use airlift_core::plan::{Endless, Envelope, Plan};
-use airlift_core::seen::{HostSeen, Pins};
+use airlift_core::seen::{HostSeen, Id, InstanceSeen, InstanceState, Pins};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -116,7 +116,10 @@ impl Engine {
 
     /// Records the beginning of a change, the end of those unfinished ones whose place it takes, and that the run which it
     /// cancels is cancelled.
-    pub async fn begin(&self, begin: Begin) -> Result<Change, Halt> {
+    pub async fn begin(&self, mut begin: Begin) -> Result<Change, Halt> {
+        if let Operation::Run(run) = &mut begin.operation {
+            run.instances = self.instances_of(&run.hosts).await?;
+        }
         let superseded = self.superseded_by(&begin.operation).await?;
         let cancelled = self.cancelled_by(&begin.operation).await?;
         let id = begin.id.clone();
@@ -193,6 +196,23 @@ impl Engine {
         let hosts = self.log.hosts().await?;
         let stand = |row: &HostRow| row.instance.is_some() || row.phase == Some(Phase::Requested);
         Ok(hosts.into_iter().filter(stand).map(|row| row.host).collect())
+    }
+
+    /// What the instances of these hosts are called now. Where looks lag behind, the log knows better.
+    async fn instances_of(&self, hosts: &BTreeSet<HostId>) -> Result<BTreeMap<HostId, String>, Halt> {
+        let compute = &self.ports.compute;
+        if !compute.launches() {
+            return Ok(BTreeMap::new());
+        }
+        let shown = compute.look().await?.into_iter().filter_map(|(host, instance)| match instance {
+            InstanceSeen { id: Id::Actual(id), state, .. } if state != InstanceState::Stopped => Some((host, id)),
+            _ => None,
+        });
+        let known = self.log.hosts().await?.into_iter().filter_map(|row| Some((row.host, row.instance?)));
+        let mut instances: BTreeMap<HostId, String> =
+            if compute.lag().is_zero() { known.chain(shown).collect() } else { shown.chain(known).collect() };
+        instances.retain(|host, _| hosts.contains(host));
+        Ok(instances)
     }
 
     fn began(&self, begin: Begin, mode: Mode, supersedes: Vec<ChangeId>) -> ChangeBegan {

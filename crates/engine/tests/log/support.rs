@@ -131,6 +131,7 @@ pub(crate) fn run(number: u32, hosts: u32) -> Operation {
         run: run_id(number),
         desired: desired(hosts, None),
         hosts: (1..=hosts).map(host).collect(),
+        instances: BTreeMap::new(),
         script: "deploy.sh".to_owned(),
         files: 2,
         payload: Digest::of(b"payload"),

@@ -144,3 +144,43 @@ fn an_up_in_the_place_of_one_that_was_cut_off_launches_and_bootstraps_nothing_tw
         came_up
     });
 }
+
+#[test]
+fn a_run_that_was_cut_off_is_lost_on_machines_that_are_replaced_and_starts_on_no_other() {
+    by_seed(300, |seed, odds| async move {
+        // Misfortune is the run's: the fleet comes up and is replaced without.
+        let lab = Lab::new(true, seed, Odds::default());
+        let desired = launched(HOSTS);
+        let first = lab.ends("c-up01", Operation::Up(Up { desired: desired.clone() })).await;
+        lab.world.chaos.resume(odds);
+        let (id, operation) = run(desired.clone());
+        let cut = Duration::from_millis(lab.world.chaos.below(4000));
+        lab.cut_off("c-run1", &operation, cut).await;
+        let settled = settled(&lab.records("c-run1").await);
+        lab.world.chaos.cease();
+        let hosts = desired.hosts.keys().map(|host| (host.clone(), true)).collect();
+        let down = Down { fleet: fleet(), hosts, program: desired.program, reach_s: 600 };
+        assert!(lab.ends("c-down", Operation::Down(down)).await && first);
+        if lab.records("c-run1").await.is_empty() {
+            // It was killed before it began: what begins now is for the machines of now.
+            return true;
+        }
+        assert!(lab.ends("c-up02", Operation::Up(Up { desired })).await);
+        lab.world.chaos.resume(odds);
+        lab.carry_out("c-run1", operation).await;
+        let records = lab.records("c-run1").await;
+        is_well_recorded(&records);
+        lab.each(|machine| assert!(!machine.runs.contains_key(&id), "it came to a machine that it was not meant for"));
+        let later = records.iter().filter_map(|record| match &record.event {
+            Event::Settled { verdict, .. } if !settled.contains(&record.subject) => Some(verdict.word()),
+            _ => None,
+        });
+        later.for_each(|word| assert_eq!(word, "lost"));
+        true
+    });
+}
+
+fn settled(records: &[airlift_core::event::Record]) -> Vec<airlift_core::event::Subject> {
+    let settled = records.iter().filter(|record| matches!(record.event, Event::Settled { .. }));
+    settled.map(|record| record.subject.clone()).collect()
+}

@@ -181,6 +181,11 @@ impl Machine {
     }
 }
 
+/// No two launches make what has one name.
+fn instance_id(host: &HostId, token: Option<&Token>) -> Id {
+    Id::Actual(format!("i-{host}-{}", token.map_or("listed", Token::as_str)))
+}
+
 fn exited(run: &RunId, exit: Exit, printed: &[u8]) -> RunSeen {
     let output = |bytes: &[u8]| Output { bytes: bytes.len() as u64, sha256: Digest::of(bytes) };
     RunSeen::Exited {
@@ -233,7 +238,7 @@ impl Compute for World {
                 world.launched.push((host.clone(), token.clone()));
                 let machine = Machine {
                     key: format!("batch {token}"),
-                    token: Some(token),
+                    token: Some(token.clone()),
                     since: Some(Instant::now()),
                     ..Machine::default()
                 };
@@ -244,7 +249,7 @@ impl Compute for World {
         if fate == Fate::LoseReply {
             return Err(ActError::unknown("the connection was lost"));
         }
-        Ok(Outcome::Launched { id: Id::Actual(format!("i-{host}")) })
+        Ok(Outcome::Launched { id: instance_id(&host, Some(&token)) })
     }
 
     async fn terminate(&self, permit: Permit<TerminateInstance>) -> Result<Outcome, ActError> {
@@ -266,7 +271,7 @@ impl World {
             .iter()
             .map(|(host, machine)| {
                 let seen = InstanceSeen {
-                    id: Id::Actual(format!("i-{host}")),
+                    id: instance_id(host, machine.token.as_ref()),
                     state: if machine.is_up() { InstanceState::Running } else { InstanceState::Pending },
                     address: machine.is_up().then(|| Address { host: host.to_string(), port: 22 }),
                     token: machine.token.clone(),

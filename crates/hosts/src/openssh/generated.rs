@@ -265,7 +265,7 @@ impl Writer<'_> {
     fn option(&mut self) -> (&'static str, String, bool) {
         let word = |text: &str| text.to_owned();
         let plain = |keyword, text: &str| (keyword, text.to_owned(), true);
-        match self.choices.below(27) {
+        match self.choices.below(28) {
             0 => plain(
                 "HostName",
                 self.choices.of(&["%h", "%h.example.org", "10.1.2.3", "Gate.Example", "127.1", "fe80::1", "a%%b"]),
@@ -320,6 +320,7 @@ impl Writer<'_> {
             23 => plain("BindAddress", self.choices.of(&["127.0.0.1", "10.0.0.1"])),
             24 => plain("CanonicalizeHostname", self.choices.of(&["no", "no", "no", "yes"])),
             25 => plain("IgnoreUnknown", self.choices.of(&["NoSuch*", "future*,nosuchoption", "x"])),
+            26 => plain("RevokedHostKeys", self.choices.of(&["~/.ssh/revoked", "/k/revoked-%h", "none"])),
             _ => {
                 let other = [
                     "ForwardAgent yes",

@@ -58,6 +58,7 @@ pub(super) enum Setting {
     ProxyCommand,
     UserKnownHostsFile,
     GlobalKnownHostsFile,
+    RevokedHostKeys,
     HostKeyAlias,
     ConnectTimeout,
     ConnectionAttempts,
@@ -119,6 +120,7 @@ pub(super) fn keyword(name: &str) -> Option<Keyword> {
         "proxycommand" => (Line, Set(Setting::ProxyCommand)),
         "userknownhostsfile" => (Words, Set(Setting::UserKnownHostsFile)),
         "globalknownhostsfile" => (Words, Set(Setting::GlobalKnownHostsFile)),
+        "revokedhostkeys" => (Words, Set(Setting::RevokedHostKeys)),
         "hostkeyalias" => (Word, Set(Setting::HostKeyAlias)),
         "connecttimeout" => (Time, Set(Setting::ConnectTimeout)),
         "connectionattempts" => (Number, Set(Setting::ConnectionAttempts)),
@@ -141,7 +143,8 @@ pub(super) fn keyword(name: &str) -> Option<Keyword> {
             (Flag, NamedUnless(NO, "airlift looks host keys up by name alone; the key itself is always checked"))
         }
         "nohostauthenticationforlocalhost" => (Flag, NamedUnless(NO, ALWAYS_CHECKED)),
-        "revokedhostkeys" => (Word, NamedUnless(&["none"], "mark the keys as @revoked in known_hosts")),
+        "updatehostkeys" => (OneOf(ASK), NamedUnless(NO, ALWAYS_CHECKED)),
+        "verifyhostkeydns" => (OneOf(ASK), NamedUnless(NO, "airlift takes no key from DNS; add it to known_hosts")),
         "knownhostscommand" => (Line, Concealed("set ssh.known_hosts in airlift.yaml")),
         "casignaturealgorithms" | "hostbasedacceptedalgorithms" | "hostbasedkeytypes" => (Word, Named(NO_SETTING)),
         "pkcs11provider" | "smartcarddevice" | "securitykeyprovider" => {
@@ -204,7 +207,6 @@ pub(super) fn keyword(name: &str) -> Option<Keyword> {
         "requesttty" => (OneOf(TTY), Nothing),
         "sessiontype" => (OneOf(SESSION), Nothing),
         "tunnel" => (OneOf(TUNNEL), Nothing),
-        "updatehostkeys" | "verifyhostkeydns" => (OneOf(ASK), Nothing),
         "forwardx11timeout" | "protocolkeepalives" | "setuptimeout" => (Time, Nothing),
         "canonicalizemaxdots" | "numberofpasswordprompts" => (Number, Nothing),
         "controlpath"

@@ -167,6 +167,8 @@ impl Reference {
         put("userknownhostsfile", user_files);
         let global_files = values.global_known_hosts.as_ref().map(|files| vec![raw(files).join(" ")]);
         put("globalknownhostsfile", global_files.unwrap_or_else(|| self.usual["globalknownhostsfile"].clone()));
+        let revoked = values.revoked_host_keys.as_deref().unwrap_or_default();
+        put("revokedhostkeys", raw(revoked).into_iter().filter(|file| file != "none").collect());
         put("hostkeyalias", resolved.host_key_alias.iter().cloned().collect());
         put("connecttimeout", one(&resolved.connect_timeout.map_or("none".to_owned(), |s| s.to_string())));
         put("connectionattempts", one(&resolved.connection_attempts));

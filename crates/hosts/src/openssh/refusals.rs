@@ -130,6 +130,23 @@ fn what_airlift_does_anyway_or_has_no_use_for_is_not_worth_a_word() {
 }
 
 #[test]
+fn what_would_let_other_host_keys_in_is_named_and_what_airlift_does_anyway_is_not() {
+    for line in [
+        "StrictHostKeyChecking accept-new",
+        "NoHostAuthenticationForLocalhost yes",
+        "VerifyHostKeyDNS yes",
+        "UpdateHostKeys ask",
+        "CheckHostIP yes",
+        "CASignatureAlgorithms ssh-ed25519",
+    ] {
+        assert_eq!(named(&format!("{line}\n")), [format!("~/.ssh/config:1: {line}")]);
+    }
+    let anyway =
+        "StrictHostKeyChecking yes\nVerifyHostKeyDNS no\nUpdateHostKeys no\nCheckHostIP no\nRevokedHostKeys none\n";
+    assert_eq!(named(anyway), [""; 0]);
+}
+
+#[test]
 fn a_value_that_may_hold_a_secret_is_not_shown() {
     assert_eq!(named("KnownHostsCommand /bin/keys --token hunter2 %H\n"), ["~/.ssh/config:1: KnownHostsCommand …"]);
 }

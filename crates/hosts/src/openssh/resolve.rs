@@ -50,6 +50,8 @@ pub struct Resolved {
     pub proxy: Proxy,
     /// Files of host keys, the user's before the system's.
     pub known_hosts: Vec<Utf8PathBuf>,
+    /// Files of host keys that are not to be trusted.
+    pub revoked_host_keys: Vec<Utf8PathBuf>,
     /// The name under which the host's key is looked up.
     pub host_key_alias: Option<String>,
     /// For one attempt, in seconds.
@@ -134,6 +136,7 @@ pub(super) fn resolve(config: &Config, named: &str, given: Values) -> Result<Res
         agent: agent(&tokens, values.identity_agent.as_ref())?,
         proxy: proxy(&tokens, said.as_ref())?,
         known_hosts: known_hosts(&tokens, &values)?,
+        revoked_host_keys: paths(&tokens, values.revoked_host_keys.as_deref().unwrap_or_default(), "RevokedHostKeys")?,
         connect_timeout: values.connect_timeout,
         connection_attempts: attempts(values.connection_attempts.as_ref())?,
         alive_interval: values.alive_interval,

@@ -43,8 +43,9 @@ impl Values {
                 let is_none = value.rest().eq_ignore_ascii_case("none");
                 value.keep(&mut self.command, value.with((!is_none).then(|| value.rest().to_owned())));
             }
-            Setting::UserKnownHostsFile => value.known_hosts(&mut self.user_known_hosts)?,
-            Setting::GlobalKnownHostsFile => value.known_hosts(&mut self.global_known_hosts)?,
+            Setting::UserKnownHostsFile => value.files(&mut self.user_known_hosts)?,
+            Setting::GlobalKnownHostsFile => value.files(&mut self.global_known_hosts)?,
+            Setting::RevokedHostKeys => value.files(&mut self.revoked_host_keys)?,
             Setting::HostKeyAlias => value.keep(&mut self.host_key_alias, word.to_owned()),
             Setting::ConnectTimeout => value.keep_some(&mut self.connect_timeout, numbers::seconds(word)),
             Setting::ConnectionAttempts => {
@@ -154,7 +155,8 @@ impl<'a> Value<'a> {
         Ok(())
     }
 
-    fn known_hosts(&self, slot: &mut Option<Vec<Said<String>>>) -> Result<(), Fault> {
+    /// Files, or `none` alone.
+    fn files(&self, slot: &mut Option<Vec<Said<String>>>) -> Result<(), Fault> {
         let words = &self.line.words;
         if words.len() > 1 && words.iter().any(|word| word.eq_ignore_ascii_case("none")) {
             return Err(self.bad("files, or none alone"));

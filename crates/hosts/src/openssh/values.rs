@@ -8,7 +8,7 @@ use crate::ssh::{AddressFamily, Place};
 
 /// The most files of one kind, as in OpenSSH.
 pub(super) const MOST_KEYS: usize = 100;
-/// The most files of host keys.
+/// The most files of host keys, known or revoked.
 pub(super) const MOST_KNOWN_HOSTS: usize = 32;
 
 /// A value, and the line that says it; none where it was given from elsewhere.
@@ -63,6 +63,8 @@ pub struct Values {
     pub user_known_hosts: Option<Vec<Said<String>>>,
     /// `GlobalKnownHostsFile`.
     pub global_known_hosts: Option<Vec<Said<String>>>,
+    /// `RevokedHostKeys`.
+    pub revoked_host_keys: Option<Vec<Said<String>>>,
     /// `HostKeyAlias`.
     pub host_key_alias: Option<String>,
     /// `ConnectTimeout`, in seconds.

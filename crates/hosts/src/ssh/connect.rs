@@ -81,7 +81,8 @@ async fn hop(hop: &Hop, carrier: Option<Session>) -> Result<Session, ConnectErro
         Some(alias) => (alias.clone(), 22),
         None => (target.host.clone(), target.port),
     };
-    let looked_up = tokio::task::spawn_blocking(move || trust.about(&host, port)).await;
+    let revoked = options.revoked.clone();
+    let looked_up = tokio::task::spawn_blocking(move || trust.about(&host, port)?.refusing(&revoked)).await;
     let verifier = looked_up
         .map_err(|error| ConnectError::Protocol { target: target.to_string(), detail: error.to_string() })?
         .map_err(|source| ConnectError::HostKey { target: target.to_string(), source })?;

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use super::certificate::Flaw;
 use super::key::Fingerprint;
 use super::known_hosts::Place;
+use super::revoked::RevocationFault;
 
 /// Why a host's key was refused.
 #[derive(Debug, thiserror::Error)]
@@ -56,9 +57,7 @@ pub enum HostKeyError {
         pinned: Vec<Fingerprint>,
     },
     /// The key is marked as never to be trusted.
-    #[error(
-        "the host key of {host} is revoked: it shows {seen}, which {place} marks as @revoked; give the host a new key"
-    )]
+    #[error("the host key of {host} is revoked: it shows {seen}, which {place} revokes; give the host a new key")]
     Revoked {
         /// As it is looked up in `known_hosts`.
         host: String,
@@ -69,7 +68,7 @@ pub enum HostKeyError {
     },
     /// The authority that signed the host's certificate is marked as never to be trusted.
     #[error(
-        "the authority of the certificate of {host} is revoked: {signer} signed it, which {place} marks as @revoked; have a certificate signed by another authority"
+        "the authority of the certificate of {host} is revoked: {signer} signed it, which {place} revokes; have a certificate signed by another authority"
     )]
     AuthorityRevoked {
         /// As it is looked up in `known_hosts`.
@@ -121,6 +120,14 @@ pub enum HostKeyError {
         /// What is wrong with it.
         #[source]
         flaw: Box<Flaw>,
+    },
+    /// It cannot be said which keys are revoked, so none is trusted.
+    #[error("no host key is trusted while RevokedHostKeys names {}, {fault}", path.display())]
+    Revocations {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: RevocationFault,
     },
     /// A file is there but cannot be read, so nothing can be said about any host.
     #[error("cannot read the known hosts in {}; correct its permissions or name another file", path.display())]

@@ -100,7 +100,7 @@ fn marker(line: &str) -> Option<(Says, &str)> {
 }
 
 /// The key at the end of a line. A certificate is none: what it says is for the certificate's holder to prove.
-fn public_key(text: &str) -> Option<PublicKey> {
+pub(super) fn public_key(text: &str) -> Option<PublicKey> {
     let mut fields = text.split(BLANKS).filter(|field| !field.is_empty());
     let (algorithm, blob) = (fields.next()?, fields.next()?);
     // Names of signatures, with which OpenSSH lets an RSA key be called as well.

@@ -1,6 +1,7 @@
 //! How to connect: times, ways, algorithms.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use russh::keys::Algorithm;
@@ -55,6 +56,8 @@ pub struct Options {
     pub proxy_command: Option<String>,
     /// The name under which the host's key is looked up, if not its own: OpenSSH's `HostKeyAlias`.
     pub known_as: Option<String>,
+    /// Lists of host keys that are refused, whatever else is known of them: OpenSSH's `RevokedHostKeys`.
+    pub revoked: Vec<PathBuf>,
     /// Which algorithms to offer.
     pub algorithms: Algorithms,
 }
@@ -70,6 +73,7 @@ impl Default for Options {
             bind: None,
             proxy_command: None,
             known_as: None,
+            revoked: Vec::new(),
             algorithms: Algorithms::default(),
         }
     }
@@ -110,7 +114,7 @@ const KEX: &[kex::Name] = &[
 /// What is said with the key exchanges and is none.
 const KEX_EXTENSIONS: &[kex::Name] = &[kex::EXTENSION_SUPPORT_AS_CLIENT, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT];
 
-/// AES first: processors have instructions for it, and with them it is faster than ChaCha20, by a sixth in OpenSSL on a machine with
+/// AES first: processors have instructions for it, and with them it is faster than `ChaCha20`, by a sixth in OpenSSL on a machine with
 /// AVX-512. There 256 bits cost a twentieth more than 128, which no transfer notices.
 const CIPHERS: &[cipher::Name] =
     &[cipher::AES_256_GCM, cipher::AES_128_GCM, cipher::CHACHA20_POLY1305, cipher::AES_256_CTR, cipher::AES_128_CTR];

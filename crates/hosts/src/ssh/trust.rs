@@ -13,6 +13,7 @@ use super::certificate::Certificate;
 use super::host_key_error::HostKeyError;
 use super::key::{Fingerprint, PublicKey};
 use super::known_hosts::{self, Place, Record, Says};
+use super::revoked;
 
 /// Where the knowledge of a host's key comes from.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub(super) struct Verifier {
     /// As certificates name it: without a port.
     name: String,
     known: Known,
+    /// Keys that are refused, whatever is known of them, and the lines that say so.
+    revoked: Vec<(PublicKey, Place)>,
 }
 
 #[derive(Debug)]
@@ -84,11 +87,17 @@ impl Trust {
                 Known::Files(Lines { files: files.clone(), records, portless })
             }
         };
-        Ok(Verifier { host: name, name: bare, known })
+        Ok(Verifier { host: name, name: bare, known, revoked: Vec::new() })
     }
 }
 
 impl Verifier {
+    /// Refuses the keys of these lists as well. Blocks on small files.
+    pub(super) fn refusing(mut self, lists: &[PathBuf]) -> Result<Self, HostKeyError> {
+        self.revoked = revoked::read(lists)?;
+        Ok(self)
+    }
+
     /// The algorithms to offer: those of known keys first, so that a server with several keys shows the one we can
     /// check. The others follow: with them a wrong host gets as far as showing its key, and the refusal can name it.
     pub(super) fn algorithms(&self) -> Vec<Algorithm> {
@@ -113,6 +122,10 @@ impl Verifier {
 
     /// The verdict on the key that the host showed, and proved to hold.
     pub(super) fn verify(&self, shown: &PublicKey) -> Result<(), HostKeyError> {
+        if let Some(place) = self.revokes(shown) {
+            let (host, seen) = (self.host.clone(), shown.fingerprint());
+            return Err(HostKeyError::Revoked { host, seen, place: place.clone() });
+        }
         match &self.known {
             Known::Pinned(pinned) if pinned.contains(shown) => Ok(()),
             Known::Pinned(pinned) => Err(HostKeyError::NotPinned {
@@ -128,12 +141,12 @@ impl Verifier {
     /// certificate that proves nothing leaves the key in it, which may be known by itself.
     pub(super) fn verify_certificate(&self, shown: &Certificate, now: SystemTime) -> Result<(), HostKeyError> {
         let (key, signer) = (shown.key(), shown.authority());
-        let Known::Files(lines) = &self.known else { return self.verify(&key) };
         let host = self.host.clone();
-        if let Some(revoked) = lines.find(Says::Revoked, &signer) {
-            let (signer, place) = (signer.fingerprint(), revoked.place.clone());
+        if let Some(place) = self.revokes(&signer) {
+            let (signer, place) = (signer.fingerprint(), place.clone());
             return Err(HostKeyError::AuthorityRevoked { host, signer, place });
         }
+        let Known::Files(lines) = &self.known else { return self.verify(&key) };
         let by_itself = self.verify(&key);
         if matches!(by_itself, Ok(()) | Err(HostKeyError::Revoked { .. })) {
             return by_itself;
@@ -156,12 +169,19 @@ impl Verifier {
         })
     }
 
+    /// The line that says never to trust this key.
+    fn revokes(&self, key: &PublicKey) -> Option<&Place> {
+        let listed = self.revoked.iter().find(|(revoked, _)| revoked == key).map(|(_, place)| place);
+        let marked = || match &self.known {
+            Known::Files(lines) => lines.find(Says::Revoked, key).map(|record| &record.place),
+            Known::Pinned(_) => None,
+        };
+        listed.or_else(marked)
+    }
+
     fn verify_recorded(&self, shown: &PublicKey, lines: &Lines) -> Result<(), HostKeyError> {
         let host = self.host.clone();
         let seen = shown.fingerprint();
-        if let Some(revoked) = lines.find(Says::Revoked, shown) {
-            return Err(HostKeyError::Revoked { host, seen, place: revoked.place.clone() });
-        }
         if lines.find(Says::HostKey, shown).is_some() {
             return Ok(());
         }

@@ -181,6 +181,72 @@ async fn one_may_say_from_where_and_over_which_kind_of_address_to_connect() {
     assert!(chain(&error).contains("cannot find the address"), "{}", chain(&error));
 }
 
+/// A server whose host key the operator knows, with a list of revoked keys beside the known ones.
+fn revoking(list: &str) -> (Sshd, Home) {
+    let (sshd, key) = server();
+    let config = block("web", &sshd) + "  RevokedHostKeys ~/.ssh/revoked-%n\n";
+    let home = Home::with(&config).knows(&[&sshd]).holds(&key).write("revoked-web", list);
+    (sshd, home)
+}
+
+async fn refusal(home: &Home) -> String {
+    let error = home.connect("web").await.expect_err("must be refused");
+    assert_eq!(error.kind(), ConnectErrorKind::HostKey, "{}", chain(&error));
+    chain(&error)
+}
+
+#[tokio::test]
+async fn a_host_key_that_a_list_revokes_is_refused_although_it_is_known() {
+    let other = Key::ed25519();
+    let (sshd, home) = revoking(&format!("# stolen in May\n\n  {} of another host\n", other.public()));
+    works(home.connect("web").await.unwrap()).await;
+    let home = home.write("revoked-web", &format!("# stolen\n{}\n{}\n", other.public(), sshd.host_public()));
+    let said = refusal(&home).await;
+    assert!(said.contains("is revoked") && said.contains(&sshd.host_fingerprint()), "{said}");
+    assert!(said.contains(&format!("{}/.ssh/revoked-web:3", home.path())), "{said}");
+    assert_eq!(sshd.log().matches("Accepted publickey").count(), 1, "logged in all the same");
+}
+
+#[tokio::test]
+async fn of_a_certificate_the_key_and_its_authority_can_be_revoked_by_a_list() {
+    let (authority, host_key, key) = (Key::ed25519(), Key::ed25519(), Key::ed25519());
+    authority.certify(&host_key, &["-h"]);
+    let sshd = Sshd::setup().authorize(&key.public()).certified_host_key(&host_key).start();
+    let home = |revoked: &str| {
+        let config = block("web", &sshd) + "  RevokedHostKeys ~/.ssh/revoked\n";
+        let known = format!("@cert-authority * {}\n", authority.public());
+        Home::with(&config).write("known_hosts", &known).write("revoked", revoked).holds(&key)
+    };
+    works(home("").connect("web").await.unwrap()).await;
+    assert!(refusal(&home(&authority.public())).await.contains("the authority of the certificate"));
+    let certificate = std::fs::read_to_string(host_key.certificate_path()).unwrap();
+    for line in [host_key.public(), certificate] {
+        let said = refusal(&home(&line)).await;
+        assert!(said.contains("is revoked") && said.contains("revoked:1"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn where_a_list_of_revoked_keys_cannot_be_read_whole_no_host_is_trusted() {
+    let (_sshd, home) = revoking("");
+    works(home.connect("web").await.unwrap()).await;
+    let home = home.write("revoked-web", "# a comment\nssh-ed25519 AAAA\n");
+    let said = refusal(&home).await;
+    assert!(said.contains("whose line 2 is no public key"), "{said}");
+
+    let list = home.path().join(".ssh/revoked-web");
+    let key = Key::ed25519();
+    let made =
+        std::process::Command::new("ssh-keygen").args(["-q", "-k", "-f"]).arg(&list).arg(key.public_path()).output();
+    assert!(made.unwrap().status.success());
+    let said = refusal(&home).await;
+    assert!(said.contains("a binary key revocation list") && said.contains("one a line"), "{said}");
+
+    std::fs::remove_file(&list).unwrap();
+    let said = refusal(&home).await;
+    assert!(said.contains(list.as_str()) && said.contains("which cannot be read"), "{said}");
+}
+
 #[test]
 fn what_airlift_yaml_says_is_stronger_than_the_config() {
     let config = "Host web\n  HostName 10.0.0.9\n  Port 2222\n  User ops\n  ProxyJump gate\n  ConnectTimeout 3\n  \

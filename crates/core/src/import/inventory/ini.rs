@@ -77,7 +77,7 @@ pub(in crate::import) fn read(text: &str, notes: &mut Notes<'_>) -> Result<Inven
                     .split_once('=')
                     .ok_or_else(|| notes.fault(Some(line.at), "this is no variable: name=value is expected"))?;
                 let at = line.at(1, name.trim());
-                let var = Var { value: literal(value.trim()), at };
+                let var = Var { value: literal(value.trim()), at: at.into() };
                 inventory.group(&group, line.at).vars.insert(name.trim().to_owned(), var);
             }
         }
@@ -136,7 +136,7 @@ fn host(line: &Line<'_>, notes: &Notes<'_>) -> Result<(String, Vars), Fault> {
             let at = line.at(word.column, &word.text);
             return Err(notes.fault(Some(at), "after the host only variables can stand, each as name=value"));
         };
-        vars.insert(name.to_owned(), Var { value: literal(value), at: line.at(word.column, name) });
+        vars.insert(name.to_owned(), Var { value: literal(value), at: line.at(word.column, name).into() });
     }
     Ok((pattern, vars))
 }

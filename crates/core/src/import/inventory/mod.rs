@@ -1,8 +1,9 @@
 //! An Ansible inventory: groups, hosts and variables, whatever form they were written in.
 //!
-//! What always holds: a group's members and a host's variables come out as `ansible-inventory --list` shows them; variables of
-//! files beside the inventory (`group_vars`, `host_vars`) are not seen here.
+//! What always holds: a group's members and a host's variables come out as `ansible-inventory --list` shows them, with those of
+//! files beside the inventory (`group_vars`, `host_vars`).
 
+mod beside;
 pub(super) mod ini;
 mod range;
 pub(super) mod yaml;
@@ -10,7 +11,7 @@ pub(super) mod yaml;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Fault;
-use super::notes::Notes;
+use super::notes::{Notes, Place};
 use crate::config::Span;
 
 pub(super) use range::expand;
@@ -36,6 +37,8 @@ struct Group {
     at: Span,
     children: BTreeSet<String>,
     vars: Vars,
+    /// Those of `group_vars`.
+    beside: Vars,
     depth: usize,
 }
 
@@ -46,6 +49,8 @@ pub(super) struct Host {
     pub(super) at: Span,
     groups: BTreeSet<String>,
     vars: Vars,
+    /// Those of `host_vars`.
+    beside: Vars,
 }
 
 pub(super) type Vars = BTreeMap<String, Var>;
@@ -54,7 +59,7 @@ pub(super) type Vars = BTreeMap<String, Var>;
 #[derive(Debug, Clone)]
 pub(super) struct Var {
     pub(super) value: Value,
-    pub(super) at: Span,
+    pub(super) at: Place,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +87,7 @@ impl Inventory {
             at,
             children: BTreeSet::new(),
             vars: Vars::new(),
+            beside: Vars::new(),
             depth: 0,
         })
     }
@@ -94,13 +100,14 @@ impl Inventory {
         }
         for name in names {
             let place = *self.places.entry(name.clone()).or_insert_with(|| {
-                self.hosts.push(Host { name, at, groups: BTreeSet::new(), vars: Vars::new() });
+                self.hosts.push(Host { name, at, groups: BTreeSet::new(), vars: Vars::new(), beside: Vars::new() });
                 self.hosts.len() - 1
             });
             let host = &mut self.hosts[place];
             host.groups.insert(group.to_owned());
             if let Some(port) = port {
-                host.vars.insert("ansible_port".to_owned(), Var { value: Value::Text(port.to_string()), at });
+                host.vars
+                    .insert("ansible_port".to_owned(), Var { value: Value::Text(port.to_string()), at: at.into() });
             }
             host.vars.extend(vars.clone());
         }
@@ -155,7 +162,8 @@ impl Inventory {
         found
     }
 
-    /// The variables of a host: its own before those of its groups, those of deeper groups before those of others.
+    /// The variables of a host: its own before those of its groups, those of deeper groups before those of others; of each
+    /// kind those of folders before those of the inventory itself. (Ansible's documentation, "Understanding variable precedence".)
     pub(super) fn vars_of<'i>(&'i self, host: &'i Host) -> BTreeMap<&'i str, &'i Var> {
         let mut names = self.groups_of(host);
         if host.groups.iter().all(|group| group == ALL || group == UNGROUPED) {
@@ -164,15 +172,16 @@ impl Inventory {
         let mut groups: Vec<(&str, &Group)> =
             names.into_iter().filter_map(|name| Some((name, self.groups.get(name)?))).collect();
         groups.sort_by_key(|(name, group)| (group.depth, group.priority(), *name));
-        let all = self.groups.get(ALL).into_iter().map(|group| &group.vars);
-        let levels = all.chain(groups.into_iter().map(|(_, group)| &group.vars)).chain([&host.vars]);
+        let groups = || self.groups.get(ALL).into_iter().chain(groups.iter().map(|(_, group)| *group));
+        let of_groups = groups().map(|group| &group.vars).chain(groups().map(|group| &group.beside));
+        let levels = of_groups.chain([&host.vars, &host.beside]);
         levels.flatten().map(|(name, var)| (name.as_str(), var)).collect()
     }
 
     /// Every variable that is set anywhere, as often as it is.
     pub(super) fn all_vars(&self) -> impl Iterator<Item = (&str, &Var)> {
-        let of_groups = self.groups.values().map(|group| &group.vars);
-        let of_hosts = self.hosts.iter().map(|host| &host.vars);
+        let of_groups = self.groups.values().flat_map(|group| [&group.vars, &group.beside]);
+        let of_hosts = self.hosts.iter().flat_map(|host| [&host.vars, &host.beside]);
         of_groups.chain(of_hosts).flatten().map(|(name, var)| (name.as_str(), var))
     }
 

@@ -66,7 +66,7 @@ fn group<'n>(
             Kind::Scalar { text, .. } if text == "vars" => {
                 for (var, value) in entries(part, content, notes)? {
                     let Kind::Scalar { text: var_name, .. } = &var.kind else { continue };
-                    let var = Var { value: value_of(value), at: var.at };
+                    let var = Var { value: value_of(value), at: var.at.into() };
                     inventory.group(name, key.at).vars.insert(var_name.clone(), var);
                 }
             }
@@ -107,7 +107,7 @@ fn entries<'n>(part: &Node, content: &'n Node, notes: &Notes<'_>) -> Result<Vec<
 static NOTHING: Node = Node::NULL;
 
 /// The entries of a map, those that it takes over from others (`<<`) first, so that its own win.
-fn merged(entries: &Entries) -> Vec<(&Node, &Node)> {
+pub(super) fn merged(entries: &Entries) -> Vec<(&Node, &Node)> {
     let (taken, own): (Vec<_>, Vec<_>) = entries.iter().partition(|(key, _)| key.is_word("<<"));
     let mut all: Vec<(&Node, &Node)> = Vec::new();
     for (_, from) in taken {
@@ -134,13 +134,13 @@ fn vars_of(host: &Node, vars: &Node, notes: &Notes<'_>) -> Result<Vars, Fault> {
     Ok(vars
         .into_iter()
         .filter_map(|(key, value)| match &key.kind {
-            Kind::Scalar { text, .. } => Some((text.clone(), Var { value: value_of(value), at: key.at })),
+            Kind::Scalar { text, .. } => Some((text.clone(), Var { value: value_of(value), at: key.at.into() })),
             _ => None,
         })
         .collect())
 }
 
-fn value_of(node: &Node) -> Value {
+pub(super) fn value_of(node: &Node) -> Value {
     match &node.kind {
         Kind::Scalar { text, .. } => Value::Text(text.clone()),
         _ => Value::Other,
