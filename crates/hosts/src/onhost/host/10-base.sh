@@ -14,8 +14,8 @@
 # shellcheck shell=sh disable=SC2034,SC2154,SC2164 # `set -e` and variables of other parts: the joined program is checked without this
 set -eu
 
-# become FOLDER ENV COMMAND…: a run's supervisor calls it in a session of its own, which is the script's from here on. It stands first
-# so that the rest of this program is not read for it.
+# become FOLDER ENV WORD…: a run's supervisor calls it in a session of its own, which is the script's from here on. It stands first
+# so that the rest of this program is not read for it. ENV comes with the release; the words come before the script's arguments.
 if [ "${1:-}" = become ]; then
     exec >>"$2/stdout" 2>>"$2/stderr"
     umask 077
@@ -27,12 +27,31 @@ if [ "${1:-}" = become ]; then
     # after `group`, as they are made before `group` is read: one of the two sides sees the other
     if [ -e "$2/cancel" ] || [ -e "$2/.timeout" ]; then exit 0; fi
     umask 022
-    # No variable of ours: what these files set may have any name.
-    # shellcheck disable=SC1090 # comes with the release
-    if [ -e "$3" ]; then . "$3"; fi
-    # shellcheck disable=SC1090,SC1091 # comes with the run
-    if [ -e "$2/env" ]; then . "$2/env"; fi
+    airlift_argv=$2/argv
+    airlift_words="$3
+$2/env"
     shift 3
+    for airlift_word in "$@"; do
+        airlift_words="$airlift_words
+$airlift_word"
+    done
+    set --
+    # Only now, so that arguments, which may be secret, are those of the script alone.
+    # shellcheck disable=SC1090 # comes with the run: `set -- 'word' …`
+    if [ -e "$airlift_argv" ]; then . "$airlift_argv"; fi
+    set -f
+    IFS='
+'
+    # shellcheck disable=SC2086 # a word a line
+    set -- $airlift_words "$@"
+    set +f
+    unset IFS airlift_argv airlift_words airlift_word
+    # From here on no variable of ours: what these files set may have any name.
+    # shellcheck disable=SC1090 # comes with the release
+    if [ -e "$1" ]; then . "$1"; fi
+    # shellcheck disable=SC1090 # comes with the run
+    if [ -e "$2" ]; then . "$2"; fi
+    shift 2
     exec "$@"
 fi
 

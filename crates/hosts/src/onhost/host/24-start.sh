@@ -167,11 +167,8 @@ launch() { # RUN SETSID [OPTION…]
     if [ -d "$dir/files" ]; then export DEPLOY_FILES_DIR="$dir/files"; fi
     if [ -d "$root/secrets" ] && [ -z "$as" ]; then export AIRLIFT_SECRETS_DIR="$root/secrets"; fi
     if [ "$release" = none ]; then cd "$dir"; else cd "$root/releases/$release" && export AIRLIFT_RELEASE="$release"; fi
-    set --
-    # shellcheck disable=SC1090,SC1091 # comes with the run: `set -- 'word' …`
-    if [ -e "$dir/argv" ]; then . "$dir/argv"; fi
     interpreter_of "$dir/script"
-    set -- "$dir/script" "$@"
+    set -- "$dir/script"
     [ -z "$option" ] || set -- "$option" "$@"
     [ -z "$interpreter" ] || set -- "$interpreter" "$@"
     if [ "$as" ]; then
