@@ -51,6 +51,14 @@ impl Attendance {
         Ok((look, waits.then_some(attendance)))
     }
 
+    /// Has a host that waits on a channel attend to a run.
+    pub(crate) async fn go_on(mut exec: Exec, run: &RunId) -> Result<(Look, Self), Unseen> {
+        // A host that does not read has something to say.
+        let _ = exec.stdin.write_all(format!("attend {run}\n").as_bytes()).await;
+        let look = next_look(&mut exec).await?;
+        Ok((look.clone(), Self { run: run.clone(), exec, look, follows: false }))
+    }
+
     pub(crate) fn is_of(&self, run: &RunId) -> bool {
         self.run == *run
     }
@@ -157,6 +165,18 @@ pub(crate) async fn open(session: &Session, command: &Command) -> Result<(Look, 
             Err(Unseen::unread(error, &answer, &said))
         }
     }
+}
+
+/// What a host tells of itself once more.
+pub(crate) async fn next_look(exec: &mut Exec) -> Result<Look, Unseen> {
+    let mut answer = String::new();
+    while !answer.ends_with("\nend\n") {
+        let line = exec.stdout.line(ANSWER).await.map_err(|error| Unseen::lost(&RunError::Exec(error)))?;
+        let Some(line) = line else { break };
+        answer.push_str(&line);
+        answer.push('\n');
+    }
+    facts::read(&answer).map_err(|error| Unseen::unread(error, &answer, &[]))
 }
 
 /// Has a host stop waiting, so that the channel is free for something else.

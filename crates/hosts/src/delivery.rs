@@ -12,11 +12,9 @@ use airlift_core::id::Digest;
 use airlift_engine::permit::Permit;
 use airlift_engine::port::{ActError, Delivery, Supplied, Target};
 use async_trait::async_trait;
-use bytes::Bytes;
 use camino::Utf8PathBuf;
 use flate2::write::GzEncoder;
 use fs_err as fs;
-use tokio::sync::mpsc;
 
 use crate::SshHosts;
 use crate::bundle::{
@@ -66,21 +64,25 @@ impl SshHosts {
         let mut supply = self.supply(at).await?;
         let head = format!("deliver {release} {}", permit.token());
         let mut progress = Progress::new(&self.inner().feed, host);
-        let (told, sent, pieces) = if let Some(whole) = &parcel.whole {
-            progress.expect(whole.len() as u64);
-            let request = format!("{head} plain {} {then}\n", whole.len());
-            let told = supply.deliver(&request, once(whole.clone())).await?;
-            progress.advance(whole.len() as u64);
-            (told, whole.len() as u64, parcel.source.manifest().distinct().count())
+        let pool = &self.inner().pool;
+        let (sent, pieces) = if let Some(whole) = &parcel.whole {
+            let bytes = whole.len() as u64;
+            progress.expect(bytes);
+            supply.deliver(&format!("{head} plain {bytes} {then}\n"), whole).await?;
+            progress.advance(bytes);
+            let (query, look) = supply.answer();
+            pool.keep_supplied(host, query, look).await;
+            pool.keep_supply(host, supply).await;
+            (bytes, parcel.source.manifest().distinct().count())
         } else {
             let missing = supply.missing(parcel.source.manifest()).await?;
             let pieces = missing.len();
             let (input, sent, compression) = self.stream(parcel, missing, at, progress).await?;
-            let told = supply.deliver(&format!("{head} {} all {then}\n", compression.word()), input).await?;
-            (told, sent.bytes(), pieces)
+            let request = format!("{head} {} all {then}\n", compression.word());
+            let (query, look) = supply.pour(&request, input).await?;
+            pool.keep_supplied(host, query, look).await;
+            (sent.bytes(), pieces)
         };
-        let (query, look) = told;
-        self.inner().pool.keep_supplied(host, query, look).await;
         Ok(Outcome::Sent { bytes: sent, pieces: pieces as u64 })
     }
 
@@ -114,7 +116,7 @@ impl SshHosts {
 pub(crate) struct Parcel {
     source: Stored,
     /// The bundle file with all of its pieces, where it is small: to send what a host may have already costs less than to ask.
-    whole: Option<Bytes>,
+    whole: Option<Vec<u8>>,
 }
 
 impl Parcel {
@@ -130,15 +132,8 @@ impl Parcel {
                 SendError::Write(error) => error.into(),
             })?;
         }
-        Ok(Self { source, whole: (len <= Self::WHOLE).then(|| whole.into()) })
+        Ok(Self { source, whole: (len <= Self::WHOLE).then_some(whole) })
     }
-}
-
-/// What is in memory, as an input.
-fn once(bytes: Bytes) -> Input {
-    let (sender, input) = mpsc::channel(1);
-    let _ = sender.try_send(Ok(bytes)); // there is room for one
-    input
 }
 
 #[async_trait]

@@ -114,6 +114,12 @@ impl SshHosts {
     /// Has a host wait for what is to come of a run, and asks it about itself; a host without `host.sh` does not wait.
     pub(crate) async fn attend(&self, at: &Target, run: &RunId) -> Result<(Look, Option<Attendance>), Unreached> {
         let pool = &self.inner.pool;
+        // Whoever has just brought a release has a channel for it.
+        if let Some(supply) = pool.take_supply(&at.host).await
+            && let Ok(Ok((look, attendance))) = tokio::time::timeout(LOOK, supply.attend(run)).await
+        {
+            return Ok((look, Some(attendance)));
+        }
         self.free_channels(&at.host).await;
         let session = pool.session(at).await?;
         let mut sudo = pool.place(&at.host).await.is_some_and(|place| place.sudo);
@@ -203,7 +209,7 @@ impl SshHosts {
         if let Some(look) = pool.take_told(&at.host, run).await {
             return Ok(look);
         }
-        let (look, attendance) = self.attend(at, run).await?;
+        let (look, attendance) = Box::pin(self.attend(at, run)).await?;
         if let Some(attendance) = attendance {
             pool.keep_attendance(&at.host, attendance).await;
         }
@@ -316,7 +322,8 @@ impl HostLook for SshHosts {
                 if let Some(other) = other {
                     other.leave().await;
                 }
-                let (_, attendance) = self.attend(at, run).await.map_err(|error| remote::unseen(&error.act()))?;
+                let (_, attendance) =
+                    Box::pin(self.attend(at, run)).await.map_err(|error| remote::unseen(&error.act()))?;
                 attendance.ok_or_else(|| LookError("its host.sh is gone".to_owned()))?
             }
         };

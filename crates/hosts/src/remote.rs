@@ -232,6 +232,13 @@ impl Unseen {
         }
     }
 
+    /// The same of an act that came before.
+    pub(crate) fn after(self) -> ActError {
+        match self {
+            Self::Lost(message) | Self::Odd(message) => ActError::unknown(message),
+        }
+    }
+
     pub(crate) fn act(self) -> ActError {
         match self {
             Self::Lost(message) => ActError { class: FailureClass::Transient, message },

@@ -99,7 +99,7 @@ impl SshHosts {
                 if let Some(other) = other {
                     other.leave().await;
                 }
-                let (_, attendance) = self.attend(at, run).await.map_err(crate::hosts::Unreached::act)?;
+                let (_, attendance) = Box::pin(self.attend(at, run)).await.map_err(crate::hosts::Unreached::act)?;
                 attendance.ok_or_else(|| ActError::transient("its host.sh is gone"))?
             }
         };

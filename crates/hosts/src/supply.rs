@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use airlift_core::bundle::Manifest;
-use airlift_core::id::Digest;
+use airlift_core::id::{Digest, RunId};
 use airlift_core::op::HostQuery;
 use airlift_engine::port::ActError;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 
-use crate::attendance;
+use crate::attendance::{self, Attendance};
 use crate::facts::{self, Look};
 use crate::pipe::Input;
 use crate::remote::{self, Unseen};
@@ -77,15 +77,36 @@ impl Supply {
         }
     }
 
-    /// Sends a request with what belongs to it, which is the last; gives what the host tells of itself then.
-    pub(crate) async fn deliver(self, request: &str, payload: Input) -> Result<(HostQuery, Look), ActError> {
-        let Self { mut exec, query, .. } = self;
-        let _ = exec.stdin.write_all(request.as_bytes()).await;
-        let answer = remote::pour(exec, payload).await?;
+    /// Sends a request with what belongs to it. What the host tells of itself then is what it told.
+    pub(crate) async fn deliver(&mut self, request: &str, payload: &[u8]) -> Result<(), ActError> {
+        let _ = self.exec.stdin.write_all(&[request.as_bytes(), payload].concat()).await;
+        let lost = |error| remote::lost(&RunError::Exec(error));
         // What came of it stands on the first line, and is told by the facts as well.
+        match self.exec.stdout.line(LINE).await.map_err(lost)? {
+            Some(_) => {}
+            None => return Err(remote::complaint_of(&mut self.exec).await),
+        }
+        self.look = attendance::next_look(&mut self.exec).await.map_err(Unseen::after)?;
+        Ok(())
+    }
+
+    /// Sends a request with a stream that belongs to it, which is the last.
+    pub(crate) async fn pour(mut self, request: &str, payload: Input) -> Result<(HostQuery, Look), ActError> {
+        let _ = self.exec.stdin.write_all(request.as_bytes()).await;
+        let answer = remote::pour(self.exec, payload).await?;
         let (_, look) = answer.split_once('\n').ok_or_else(|| ActError::unknown("its answer was cut off"))?;
         let look = facts::read(look).map_err(|error| ActError::unknown(error.to_string()))?;
-        Ok((query, look))
+        Ok((self.query, look))
+    }
+
+    /// What the host told, as the answer that it was.
+    pub(crate) fn answer(&self) -> (HostQuery, Look) {
+        (self.query.clone(), self.look.clone())
+    }
+
+    /// Has the host attend to a run instead.
+    pub(crate) async fn attend(self, run: &RunId) -> Result<(Look, Attendance), Unseen> {
+        Attendance::go_on(self.exec, run).await
     }
 
     /// Has the host stop waiting.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use super::bundle::{Bundle, Tar};
@@ -60,6 +62,32 @@ on_every_shell! {
         host.supply(&[asked.as_bytes(), deliver(&next, "plain", "all", "take").as_bytes(), &payload.bytes()].concat()).ok();
         eventually("it is current", || host.look("current") == [next.release.as_str()]);
         assert_eq!(host.read("current/more"), b"more");
+    }
+
+    fn a_script_may_run_over_the_same_command(host: &Host) {
+        let bundle = Bundle::of(Tar::new().file("word", 0o644, "hello\n"));
+        let mut call = host.command(&["supply"]);
+        let mut call = call.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (mut input, mut told) = (call.stdin.take().unwrap(), BufReader::new(call.stdout.take().unwrap()));
+        let mut until = |last: &str| -> String {
+            let mut lines = told.by_ref().lines().map(Result::unwrap);
+            let mut text = String::new();
+            while !text.ends_with(&format!("{last}\n")) {
+                text += &(lines.next().unwrap() + "\n");
+            }
+            text
+        };
+        until("end");
+        input.write_all(&request(&bundle, &bundle.full())).unwrap();
+        assert!(until("end").starts_with(&format!("taken {}\n", bundle.release)));
+        input.write_all(b"attend r-1\n").unwrap();
+        assert!(until("end").ends_with("\nrun r-1 absent\nend\n"));
+        input.write_all(b"launch t-1 lines 17\nscript 1\ncat word\nend\n").unwrap();
+        assert_eq!(until("hello"), "started r-1\n\0airlift\nhello\n");
+        let mut rest = String::new();
+        told.read_to_string(&mut rest).unwrap();
+        assert!(rest.starts_with("\0airlift\nrun r-1 exited token=t-1 exit=code:0 "), "{rest}");
+        assert!(call.wait().unwrap().success());
     }
 
     fn nothing_is_done_for_who_only_looks_or_asks(host: &Host) {

@@ -50,7 +50,7 @@ lay_out() { # RELEASE FOLDER: puts the release in place whose manifest is in the
         echo "in $boot" >"$specs/synced"
         mv "$new" "$root/releases/$1"
     fi
-    mv -f "$2/.manifest" "$root/manifests/$1"
+    ln -f "$2/.manifest" "$root/manifests/$1" # costs less than mv, whose own copy goes with the folder
 }
 
 extract() { # FOLDER-OF-LISTS FOLDER

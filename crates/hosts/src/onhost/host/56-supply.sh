@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2034,SC2154,SC2164 # `set -e` and variables of other parts: the joined program is checked without this
 # A release is brought over one command: the host tells of itself, is asked what it lacks, is sent that, puts the release in its
-# place where that takes but a moment, and tells of itself again.
+# place where that takes but a moment, and tells of itself again. Then it may attend to a run.
 
 supply() { # [run ID]… [service NAME]… < REQUESTS
     introduce
@@ -21,9 +21,9 @@ supply() { # [run ID]… [service NAME]… < REQUESTS
                 seal "$one"
                 sweep_if_due
             ) &
-            return
             ;;
-        *) fail 64 "it takes 'have COUNT' or 'deliver RELEASE TOKEN FORM BYTES take|leave', not '$request'" ;;
+        attend) attend "$one" && return ;;
+        *) fail 64 "it takes 'have COUNT', 'deliver RELEASE TOKEN FORM BYTES|all take|leave' or 'attend RUN', not '$request'" ;;
         esac
     done
 }
@@ -64,6 +64,8 @@ accept() { # RELEASE TOKEN FORM BYTES|all take|leave < TAR: the manifest, then p
     *) refuse "$1" ;;
     esac
     exec 7>&-
+    rm -rf "$part"
+    trap - EXIT
 }
 
 arrive() { # RELEASE FORM BYTES|all FOLDER
