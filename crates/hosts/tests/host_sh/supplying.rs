@@ -189,6 +189,16 @@ on_every_shell! {
         assert_eq!(host.verb(&["take"]).ok(), format!("taken {}\n", bundle.release));
     }
 
+    fn what_is_left_to_a_watcher_takes_its_place_at_once_where_that_starts_nothing(host: &Host) {
+        fs::write(host.root("watcher"), "supervisor\n").unwrap();
+        let bundle = Bundle::of(Tar::new().file("data", 0o644, noise(100)));
+        host.supply(&[deliver(&bundle, "plain", "all", "leave").as_bytes(), &bundle.full()].concat()).ok();
+        assert_eq!((host.look("current"), host.look("waiting")), (vec![bundle.release], vec![]));
+        let starts = Bundle::of(spec("bootstrap setup.sh\n").file("setup.sh", 0o644, "echo set up"));
+        host.supply(&[deliver(&starts, "plain", "all", "leave").as_bytes(), &starts.full()].concat()).ok();
+        assert_eq!((host.look("waiting"), host.state(&boot_run(&starts))), (vec![starts.release.clone()], "absent".to_owned()));
+    }
+
     fn packed_bundles_are_unpacked(host: &Host) {
         for (form, text) in [("gzip", "one"), ("zstd", "two")] {
             let bundle = Bundle::of(Tar::new().file("data", 0o644, text));

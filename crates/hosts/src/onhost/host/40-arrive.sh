@@ -11,13 +11,13 @@ keep_pieces() ( # FOLDER: moves what is whole into chunks/; prints how many; fal
     cd "$1" || exit 1
     set --
     for piece in *; do
-        if ! is_digest "$piece" || [ ! -f "$piece" ] || [ -L "$piece" ] || [ $# = 200 ]; then continue; fi
+        if ! is_digest "$piece" || [ ! -f "$piece" ] || [ -L "$piece" ] || [ $# = 500 ]; then continue; fi
         set -- "$@" "$piece"
     done
     # As a rule all that came is whole and new: then two processes do, where it is not too much for one argument list.
     if [ $# = 0 ]; then
         kept=0
-    elif [ $# -lt 200 ] && sums | LC_ALL=C sha256sum -c >/dev/null 2>&1 && mv -f "$@" "$root/chunks/" 2>/dev/null && gone "$@"; then
+    elif [ $# -lt 500 ] && sums | LC_ALL=C sha256sum -c >/dev/null 2>&1 && mv -f "$@" "$root/chunks/" 2>/dev/null && gone "$@"; then
         kept=$#
     else
         sums >.sums
