@@ -144,6 +144,20 @@ on_every_shell! {
         host.supplied(&bundle);
     }
 
+    fn of_many_pieces_in_a_stream_all_are_kept_but_the_one_that_was_changed(host: &Host) {
+        let bundle = Bundle::cut(Tar::new().file("data", 0o644, noise(70_000)), 1000);
+        let mut full = bundle.full();
+        let at = full.windows(32).position(|window| window == &bundle.pieces[25].1[..32]).unwrap();
+        full[at] ^= 1;
+        let all = deliver(&bundle, "plain", "all", "take");
+        host.supply(&[all.as_bytes(), &full].concat()).fails(23, "push it again");
+        assert!(!host.exists(&format!("chunks/{}", bundle.pieces[25].0)));
+        assert_eq!(host.list("chunks").len(), bundle.distinct().len() - 1);
+        full[at] ^= 1;
+        host.supply(&[all.as_bytes(), &full].concat()).ok();
+        assert_eq!((host.look("current"), host.read("current/data")), (vec![bundle.release], noise(70_000)));
+    }
+
     fn what_lay_here_and_lost_its_end_is_missed_before_it_is_used(host: &Host) {
         let bundle = Bundle::of(Tar::new().file("data", 0o644, noise(3000)));
         host.feed(&["receive", "t-1", "plain"], &bundle.stream()).ok();

@@ -73,7 +73,9 @@ arrive() { # RELEASE FORM BYTES|all FOLDER
     if [ "$3" = all ]; then
         exec 6<"$4" # locked meanwhile: for `have` this is not what a dead connection has left
         flock 6
-        unpack "$2" "$4" || cut=yes
+        # Hashing goes on beside the receiving. tar names each file when it begins with it.
+        { unpack "$2" "$4" -v || : >"$4/.cut"; } | keep_as_they_come "$4"
+        if [ -e "$4/.cut" ]; then rm "$4/.cut" && cut=yes; fi
     else
         is_number 'number of bytes' "$3"
         head -c "$3" | unpack "$2" "$4" || cut=yes
@@ -81,6 +83,20 @@ arrive() { # RELEASE FORM BYTES|all FOLDER
     keep_bundle "$1" "$4" "$cut"
     exec 6<&-
 }
+
+keep_as_they_come() { # FOLDER < NAMES: what is whole of all but the last of them is in chunks/ then
+    cd "$1"
+    before=
+    set --
+    while read -r piece; do
+        ! is_digest "$before" || set -- "$@" "$before"
+        before=$piece
+        if [ $# -ge 16 ]; then
+            if for whole; do echo "$whole  $whole"; done | LC_ALL=C sha256sum -c; then mv -f "$@" "$root/chunks/" || :; fi
+            set --
+        fi
+    done
+} >/dev/null 2>&1
 
 # The status of what only a process that outlives its connection can settle.
 later=75
