@@ -1,4 +1,4 @@
-//! Pieces as streams: the tar that `host.sh receive` reads, and the bundle file.
+//! Pieces as streams: the tar that `host.sh supply` reads, and the bundle file.
 //!
 //! What always holds: what is written follows from the pieces alone, byte for byte; a piece is written only after its
 //! bytes were checked; memory holds one piece at a time, and one more for each thread that reads ahead.
@@ -37,7 +37,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// The word for it in `host.sh receive`.
+    /// The word for it in requests to `host.sh`.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Plain => "plain",

@@ -88,11 +88,6 @@ impl Bundle {
         pieces.iter().fold(tar, |tar, (digest, bytes)| tar.file(digest, 0o644, bytes)).bytes()
     }
 
-    /// The stream that `receive` takes.
-    pub(crate) fn stream(&self) -> Vec<u8> {
-        self.distinct().iter().fold(Tar::new(), |tar, (digest, bytes)| tar.file(digest, 0o644, bytes)).bytes()
-    }
-
     /// Each piece once, by digest.
     pub(crate) fn distinct(&self) -> Vec<(String, Vec<u8>)> {
         let mut pieces = self.pieces.clone();

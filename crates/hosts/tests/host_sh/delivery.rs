@@ -38,11 +38,14 @@ impl Host {
     }
 
     fn missing(&self, bundle: &Bundle) -> usize {
-        self.feed(&["have"], bundle.digests().as_bytes())
-            .ok()
-            .lines()
-            .filter(|line| line.starts_with("missing "))
-            .count()
+        self.lacks(&bundle.digests()).lines().count()
+    }
+
+    /// What the host answers when it is asked for these, one a line.
+    fn lacks(&self, digests: &str) -> String {
+        let told = self.feed(&["supply"], format!("have {}\n{digests}", digests.lines().count()).as_bytes()).ok();
+        let (_, answer) = told.split_once("\nend\n").unwrap();
+        answer.strip_suffix("end\n").unwrap().to_owned()
     }
 }
 
@@ -51,12 +54,13 @@ on_every_shell! {
         let bundle = bundle();
         let (here, bytes) = &bundle.pieces[3];
         fs::write(host.root("chunks").join(here), bytes).unwrap();
-        let answer = host.feed(&["have"], bundle.digests().as_bytes()).ok();
+        let answer = host.lacks(&bundle.digests());
         let mut expected = bundle.digests().lines().filter(|digest| digest != here).map(|digest| format!("missing {digest}\n")).collect::<Vec<_>>();
         expected.sort();
         assert_eq!(answer, expected.concat());
-        assert_eq!(host.feed(&["have"], b"").ok(), "");
-        host.feed(&["have"], b"../../identity\n").fails(64, "no digest");
+        assert_eq!(host.lacks(""), "");
+        host.feed(&["supply"], b"have 1\n../../identity\n").fails(64, "no digest");
+        host.feed(&["supply"], b"have all\n").fails(64, "no number");
     }
 
     fn have_is_quick_for_ten_thousand_pieces(host: &Host) {
@@ -65,45 +69,10 @@ on_every_shell! {
             fs::write(host.root("chunks").join(digest), "").unwrap();
         }
         let begun = Instant::now();
-        let answer = host.feed(&["have"], digests.join("\n").as_bytes()).ok();
+        let answer = host.lacks(&(digests.join("\n") + "\n"));
         // a process for each would take half a minute
         assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
         assert_eq!(answer.lines().count(), 5000);
-    }
-
-    fn pieces_arrive_plain_or_compressed(host: &Host) {
-        let bundle = bundle();
-        for tool in ["plain", "gzip", "zstd"] {
-            let stream = if tool == "plain" { bundle.stream() } else { compressed(tool, &bundle.stream()) };
-            assert_eq!(host.feed(&["receive", "t-1", tool], &stream).ok(), format!("kept {}\n", bundle.distinct().len()), "{tool}");
-            assert_eq!(host.missing(&bundle), 0);
-            for piece in host.pieces() {
-                fs::remove_file(host.root("chunks").join(piece)).unwrap();
-            }
-        }
-        assert_eq!(host.list("chunks"), [""; 0]);
-        host.feed(&["receive", "t-1", "lzma"], b"").fails(64, "not 'lzma'");
-    }
-
-    fn a_cut_stream_keeps_every_whole_piece(host: &Host) {
-        let bundle = bundle();
-        let stream = bundle.stream();
-        let entry = 512 + 1024; // a header, and 1000 bytes padded
-        let mut before = 0;
-        for (cut, whole) in [(0, 0), (700, 0), (entry, 1), (3 * entry - 1, 2), (4 * entry + 600, 4), (stream.len() - 1400, 9)] {
-            let outcome = host.feed(&["receive", "t-1", "plain"], &stream[..cut]);
-            // Between two entries nothing tells tar that more was to come; the operator knows.
-            assert_eq!(outcome.status, Some(if cut == entry { 0 } else { 23 }), "{cut}: {}", outcome.error());
-            // The padding of an entry is not part of its piece.
-            let kept = host.pieces();
-            assert!(kept.len() >= whole.max(before) && kept.len() <= whole.max(before) + 1, "{cut}: {kept:?}");
-            before = kept.len();
-            for piece in kept {
-                assert_eq!(sha256(&host.read(&format!("chunks/{piece}"))), piece);
-            }
-        }
-        host.feed(&["receive", "t-1", "plain"], &stream).ok();
-        assert_eq!(host.missing(&bundle), 0);
     }
 
     fn have_salvages_what_a_host_that_lost_power_left(host: &Host) {
@@ -121,12 +90,12 @@ on_every_shell! {
 
     fn have_counts_what_is_whole_of_a_stream_that_goes_on_and_does_not_disturb_it(host: &Host) {
         let bundle = bundle();
-        let stream = bundle.stream();
-        let mut command = host.command(&["receive", "t-1", "plain"]);
+        let stream = [format!("deliver {} t-1 plain all leave\n", bundle.release).as_bytes(), &bundle.full()].concat();
+        let mut command = host.command(&["supply"]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        // More than one record of 20 blocks: GNU tar waits until it has the whole of one.
-        let part = 20 * 512 + 700;
+        // More than one record of 20 blocks, after the request: GNU tar waits until it has the whole of one.
+        let part = 20 * 512 + 800;
         stdin.write_all(&stream[..part]).unwrap();
         let all = bundle.distinct().len();
         let unpacked = || host.list("chunks").iter().any(|name| !host.list(&format!("chunks/{name}")).is_empty());
@@ -147,31 +116,16 @@ on_every_shell! {
     }
 
     fn what_fails_its_hash_is_never_kept(host: &Host) {
-        let mut bundle = bundle();
+        let whole = bundle();
+        let mut bundle = whole.clone();
         bundle.pieces[2].1[0] ^= 1;
-        host.feed(&["receive", "t-1", "plain"], &bundle.stream()).fails(23, "no whole piece");
+        let request = format!("deliver {} t-1 plain all leave\n", bundle.release);
+        host.feed(&["supply"], &[request.as_bytes(), &bundle.full()].concat()).fails(23, "push it again");
         assert!(!host.pieces().contains(&bundle.pieces[2].0));
-        assert_eq!(host.pieces().len(), bundle.distinct().len() - 1);
-        let odd = Tar::new().file("odd", 0o644, "").link(&sha256(b"x"), "/etc/passwd").bytes();
-        host.feed(&["receive", "t-1", "plain"], &odd).fails(23, "no whole piece");
-        assert_eq!(host.pieces().len(), bundle.distinct().len() - 1);
-        assert_eq!(host.list("chunks").len(), bundle.distinct().len() - 1);
-    }
-
-    fn an_offered_bundle_is_checked_before_it_is_in_the_inbox(host: &Host) {
-        let bundle = bundle();
-        let file = bundle.full();
-        let (hash, length) = (sha256(&file), file.len().to_string());
-        let offer = |bytes: &[u8]| host.feed(&["offer", &bundle.release, &hash, &length], bytes);
-        offer(&file[..file.len() - 1]).fails(23, "damaged");
-        let mut wrong = file.clone();
-        wrong[600] ^= 1;
-        offer(&wrong).fails(23, "damaged");
-        assert_eq!(host.list("inbox"), ["refused"]);
-        assert_eq!(offer(&file).ok(), format!("offered {}\n", bundle.release));
-        assert_eq!(host.look("waiting"), [bundle.release.as_str()]);
-        host.feed(&["offer", &bundle.release, &hash, "999999999999999"], b"").fails(25, "not free");
-        host.feed(&["offer", "../x", &hash, &length], b"").fails(64, "no release");
+        assert_eq!(host.pieces().len(), whole.distinct().len() - 1);
+        let odd = Tar::new().file("manifest", 0o644, whole.manifest()).file("odd", 0o644, "").link(&sha256(b"x"), "/etc/passwd");
+        host.feed(&["supply"], &[request.as_bytes(), &odd.bytes()].concat()).fails(23, "push it again");
+        assert_eq!(host.list("chunks").len(), whole.distinct().len() - 1);
     }
 
     fn secrets_change_as_a_set_and_are_readable_by_nobody_else(host: &Host) {
@@ -207,5 +161,6 @@ on_every_shell! {
 fn a_host_without_zstd_says_so() {
     let host = Host::claimed(Shell::Busybox);
     fs::remove_file(host.path("tools/zstd")).unwrap();
-    host.feed(&["receive", "t-1", "zstd"], b"").fails(24, "zstd is missing");
+    let request = format!("deliver {} t-1 zstd all leave\n", bundle().release);
+    host.feed(&["supply"], request.as_bytes()).fails(24, "zstd is missing");
 }

@@ -201,7 +201,7 @@ on_every_shell! {
         let digest = sha256(b"x");
         fs::write(host.root("chunks").join(&digest), "x").unwrap();
         age(&host.root("chunks").join(&digest), 3);
-        host.feed(&["have"], digest.as_bytes()).ok();
+        host.feed(&["supply"], format!("have 1\n{digest}\n").as_bytes()).ok();
         host.verb(&["sweep"]).ok();
         assert_eq!(host.list("chunks"), [digest]);
     }

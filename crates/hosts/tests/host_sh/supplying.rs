@@ -94,6 +94,9 @@ on_every_shell! {
         host.supply(b"").ok();
         host.supply(b"have 0\n").ok();
         host.supply(b"bring it\n").fails(64, "deliver RELEASE");
+        let bundle = Bundle::of(Tar::new());
+        host.supply(deliver(&bundle, "lzma", "all", "take").as_bytes()).fails(64, "not 'lzma'");
+        host.supply(deliver(&bundle, "plain", "all", "sell").as_bytes()).fails(64, "not 'sell'");
         assert_eq!((host.list("chunks"), host.list("releases"), host.list("inbox")), (vec![], vec![], vec!["refused".to_owned()]));
     }
 
@@ -160,7 +163,7 @@ on_every_shell! {
 
     fn what_lay_here_and_lost_its_end_is_missed_before_it_is_used(host: &Host) {
         let bundle = Bundle::of(Tar::new().file("data", 0o644, noise(3000)));
-        host.feed(&["receive", "t-1", "plain"], &bundle.stream()).ok();
+        host.put_pieces(&bundle);
         fs::write(host.root("chunks").join(&bundle.pieces[2].0), "short").unwrap();
         host.supply(&request(&bundle, &bundle.empty())).fails(23, &format!("missing piece {} (1 in all)", bundle.pieces[2].0));
         host.supplied(&bundle);

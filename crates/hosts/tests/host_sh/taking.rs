@@ -28,13 +28,15 @@ pub(crate) fn boot_run(bundle: &Bundle) -> String {
 
 impl Host {
     /// Copies a bundle into the inbox as a person would, complete and renamed.
-    fn copy_in(&self, name: &str, bytes: &[u8]) {
+    pub(crate) fn copy_in(&self, name: &str, bytes: &[u8]) {
         fs::write(self.root("inbox/.arriving"), bytes).unwrap();
         fs::rename(self.root("inbox/.arriving"), self.root(&format!("inbox/{name}.bundle"))).unwrap();
     }
 
-    fn put_pieces(&self, bundle: &Bundle) {
-        self.feed(&["receive", "t-1", "plain"], &bundle.stream()).ok();
+    pub(crate) fn put_pieces(&self, bundle: &Bundle) {
+        for (digest, bytes) in &bundle.pieces {
+            fs::write(self.root("chunks").join(digest), bytes).unwrap();
+        }
     }
 
     pub(crate) fn takes(&self, bundle: &Bundle) {
@@ -103,8 +105,7 @@ on_every_shell! {
     fn an_empty_bundle_is_taken_when_its_pieces_are_there(host: &Host) {
         let bundle = Bundle::of(Tar::new().file("data", 0o644, noise(5000)).file("zeros", 0o644, vec![0; 5000]));
         host.put_pieces(&bundle);
-        let file = bundle.empty();
-        host.feed(&["offer", &bundle.release, &sha256(&file), &file.len().to_string()], &file).ok();
+        host.copy_in(&bundle.release, &bundle.empty());
         assert_eq!(host.verb(&["take"]).ok(), format!("taken {}\n", bundle.release));
         assert_eq!(host.read("current/zeros"), vec![0; 5000]);
     }

@@ -1,8 +1,6 @@
 # shellcheck shell=sh disable=SC2034,SC2154,SC2164 # `set -e` and variables of other parts: the joined program is checked without this
 # look: what a host tells of itself. It writes nothing.
 
-size() { if [ -e "$1" ]; then printf '%d' "$(wc -c <"$1")"; else printf 0; fi; } # FILE
-
 sizes() { wc -c "$1/stdout" "$1/stderr" | { read -r out _ && read -r err _ && printf 'stdout=%s stderr=%s' "$out" "$err"; }; } # RUN-FOLDER
 
 nothing=0:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855

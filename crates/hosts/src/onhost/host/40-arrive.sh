@@ -57,7 +57,7 @@ have() { # < DIGESTS
     for part in .in-*; do
         if [ ! -d "$part" ]; then
             continue
-        elif flock -n "$part" true; then # left by an interrupted receive
+        elif flock -n "$part" true; then # left by an interrupted delivery
             keep_pieces "$part" >/dev/null || :
             rm -rf "$part"
         else # of a connection that this host does not know to be dead, if it is not another delivery
@@ -71,42 +71,4 @@ have() { # < DIGESTS
         if [ -e "$digest" ]; then echo "$digest"; else echo "missing $digest" >&3; fi
     done 3>&1 >".have.$$"
     xargs -r touch <".have.$$" # so that a sweep leaves them until the bundle that names them is here
-}
-
-receive() { # TOKEN plain|gzip|zstd < TAR
-    is_name token "$1"
-    claimed
-    need tar sha256sum flock
-    is_form "$2"
-    umask 077
-    part=$(mktemp -d "$root/chunks/.in-$1-XXXXXX")
-    exec 6<"$part"
-    flock 6
-    cut=
-    unpack "$2" "$part" || cut=yes
-    whole=yes
-    kept=$(keep_pieces "$part") || whole=
-    rm -rf "$part"
-    printf 'kept %s\n' "$kept"
-    if [ "$cut" ]; then short_of_space "the stream of pieces broke off; send what is still missing" 23; fi
-    [ "$whole" ] || fail 23 "some of what came is no whole piece; send what is still missing"
-}
-
-offer() { # RELEASE SHA256 BYTES < BUNDLE
-    is_digest "$1" || fail 64 "'$1' is no release"
-    is_number 'number of bytes' "$3"
-    claimed
-    need sha256sum
-    { free_kib && [ "$free" -gt $(($3 / 1024)) ]; } || fail 25 "the bundle takes $3 bytes, which are not free beneath $root; make room"
-    umask 077
-    temp=$root/inbox/.$1.$$
-    trap 'rm -f "$temp"' EXIT
-    sum=$(tee "$temp" | sha256sum)
-    if [ "${sum%% *}" != "$2" ] || [ "$(size "$temp")" != "$3" ]; then
-        short_of_space "the bundle arrived damaged ($(size "$temp") of $3 bytes); send it again" 23
-    fi
-    persist "$temp"
-    rm -f "$root/inbox/refused/$1.bundle" "$root/inbox/refused/$1.bundle.why"
-    mv -f "$temp" "$root/inbox/$1.bundle"
-    printf 'offered %s\n' "$1"
 }

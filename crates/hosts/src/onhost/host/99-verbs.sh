@@ -7,9 +7,6 @@
     look:*) look "$@" ;;
     identify:2) identify "$@" ;;
     watch:0) watch ;;
-    have:0) have ;;
-    receive:2) receive "$@" ;;
-    offer:3) offer "$@" ;;
     supply:*) supply "$@" ;;
     take:0) take ;;
     take:1) [ "$1" = --detached ] || fail 64 "take takes --detached or nothing, not '$1'" && take "$1" ;;
