@@ -106,7 +106,9 @@ fn activate(
     let release = wanted.release;
     let take = || history.take(TakeBundle { host: host.clone(), release, bootstraps: wanted.bootstraps }, now);
     // A bundle stays in the inbox until its bootstrap has ended: what is current and being taken is bootstrapping.
-    if facts.current == Some(release) && (facts.taking || !facts.waiting.contains(&release)) {
+    let taken = facts.current == Some(release) && (facts.taking || !facts.waiting.contains(&release));
+    let failed = facts.refused.contains_key(&release) && !facts.taking && !wanted.bootstraps;
+    if taken && !failed {
         return bootstrapped(wanted, seen, facts, now);
     }
     if facts.waiting.contains(&release) || facts.taking {

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::bundle::{Bundle, Tar};
 use super::delivery::{compressed, noise};
-use super::fixture::{Host, Outcome, eventually};
+use super::fixture::{Host, Outcome, eventually, finish};
 use super::taking::{boot_run, spec};
 use crate::{on_every_shell, on_one_shell};
 
@@ -183,6 +183,105 @@ on_every_shell! {
             host.verb(&["switch", &bundle.release, "none"]).fails(1, "push it");
             host.supplied(&bundle);
             assert_eq!(host.read("current/data"), noise(100));
+        }
+    }
+
+    fn nothing_runs_without_the_release_that_power_was_lost_with(host: &Host) {
+        let bundle = Bundle::of(Tar::new().file("data", 0o644, noise(100)));
+        host.supplied(&bundle);
+        let synced = host.root(&format!("specs/{}/synced", bundle.release));
+        eventually("it is on the disk", || fs::read_to_string(&synced).unwrap() == "yes\n");
+        fs::write(&synced, "in another boot\n").unwrap();
+        host.attend("r-1", b"launch t-1 lines 18\nscript 1\ntouch ran\nend\n").fails(22, "push it again");
+        assert_eq!(host.list("runs"), [""; 0]);
+    }
+
+    fn a_piece_that_power_was_lost_with_is_not_used(host: &Host) {
+        let bundle = Bundle::of(Tar::new().file("data", 0o644, noise(3000)));
+        host.put_pieces(&bundle);
+        let piece = host.root("chunks").join(&bundle.pieces[2].0);
+        fs::write(&piece, vec![0; bundle.pieces[2].1.len()]).unwrap();
+        fs::write(host.root("chunks.boot"), "another boot\n").unwrap();
+        host.supply(&request(&bundle, &bundle.empty())).fails(23, &format!("missing piece {}", bundle.pieces[2].0));
+        assert!(!piece.exists());
+        // What came in this boot was hashed when it came.
+        assert_eq!(host.read("chunks.boot"), fs::read("/proc/sys/kernel/random/boot_id").unwrap());
+    }
+
+    fn whoever_goes_away_before_the_answer_leaves_a_release_in_order(host: &Host) {
+        let bundle = Bundle::of(Tar::new().file("data", 0o644, noise(100)));
+        let mut call = host.command(&["supply"]);
+        let mut call = call.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut told = BufReader::new(call.stdout.take().unwrap());
+        let mut line = String::new();
+        while line != "end\n" {
+            line.clear();
+            told.read_line(&mut line).unwrap();
+        }
+        drop(told);
+        call.stdin.take().unwrap().write_all(&request(&bundle, &bundle.full())).unwrap();
+        call.wait().unwrap();
+        let synced = host.root(&format!("specs/{}/synced", bundle.release));
+        eventually("it is on the disk", || fs::read_to_string(&synced).is_ok_and(|text| text == "yes\n"));
+        assert_eq!(host.look("current"), [bundle.release.as_str()]);
+        assert!(!host.list("chunks").iter().any(|name| name.starts_with('.')), "{:?}", host.list("chunks"));
+    }
+
+    fn the_umask_of_the_login_does_not_matter(host: &Host) {
+        for (umask, text) in [("077", "one"), ("000", "two")] {
+            let bundle = Bundle::of(Tar::new().file("data", 0o644, text));
+            fs::write(host.path("home/request"), request(&bundle, &bundle.full())).unwrap();
+            let program = host.root(&format!("bin/{}/host.sh", airlift_hosts::program::digest()));
+            let line = format!("umask {umask}; exec sh '{}' supply <\"$HOME/request\"", program.display());
+            finish(host.sh(&["-c", &line]), b"").ok();
+            eventually("it is current", || host.look("current") == [bundle.release.as_str()]);
+            let release = format!("releases/{}", bundle.release);
+            assert_eq!((host.mode(&release), host.mode("current/data")), (0o755, 0o644), "umask {umask}");
+            assert_eq!(host.mode(&format!("manifests/{}", bundle.release)) & 0o022, 0, "umask {umask}");
+        }
+    }
+
+    fn somebody_who_asks_meanwhile_disturbs_nothing(host: &Host) {
+        let bundle = Bundle::of(Tar::new().file("data", 0o644, noise(30_000)));
+        for bytes in [bundle.full().len().to_string(), "all".to_owned()] {
+            let mut call = host.command(&["supply"]);
+            let mut call = call.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let mut input = call.stdin.take().unwrap();
+            let whole = [deliver(&bundle, "plain", &bytes, "take").as_bytes(), &bundle.full()].concat();
+            input.write_all(&whole[..12_000]).unwrap();
+            eventually("it arrives", || host.list("chunks").iter().any(|name| name.starts_with('.')));
+            host.supply(format!("have 1\n{}\n", bundle.pieces[0].0).as_bytes()).ok();
+            input.write_all(&whole[12_000..]).unwrap();
+            drop(input);
+            let output = call.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            eventually("it is current", || host.look("current") == [bundle.release.as_str()]);
+            assert_eq!(host.look("refused"), [""; 0]);
+        }
+    }
+
+    fn a_destination_that_cannot_be_made_refuses_the_release_before_it_is_current(host: &Host) {
+        fs::write(host.path("home/file"), "").unwrap();
+        let bundle = Bundle::of(spec(&format!("destination {}\n", host.path("home/file/app").display())));
+        let told = parts(&host.supply(&request(&bundle, &bundle.full())));
+        assert!(told[1].starts_with(&format!("refused {} mkdir", bundle.release)), "{}", told[1]);
+        assert_eq!(host.look("current"), ["none"]);
+    }
+
+    fn a_bundle_cannot_lead_elsewhere(host: &Host) {
+        let bundle = Bundle::of(Tar::new().file("data", 0o644, noise(100)));
+        let elsewhere = host.path("home/elsewhere");
+        let tar = Tar::new().file("manifest", 0o644, bundle.manifest()).link(".pieces", elsewhere.to_str().unwrap()).bytes();
+        host.supply(&request(&bundle, &tar)).fails(23, "something other than its manifest and pieces");
+        assert!(!elsewhere.exists());
+    }
+
+    fn a_note_of_the_last_sweep_that_was_torn_ends_no_sweeping(host: &Host) {
+        for torn in [fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap(), String::new(), "x y\n".to_owned()] {
+            fs::write(host.root("swept"), &torn).unwrap();
+            host.supplied(&Bundle::of(Tar::new().file("data", 0o644, &torn)));
+            eventually("it was swept", || fs::read_to_string(host.root("swept")).unwrap().split(' ').count() == 2 && !host.read("swept").starts_with(b"x"));
+            eventually("nobody sweeps", || host.look("take") == ["idle"]);
         }
     }
 

@@ -164,8 +164,14 @@ current() { # sets release: the current one, or none
             return 0
         fi
     done
-    release=$(readlink "$root/current")
-    release=${release##*/}
+    return 0
+}
+
+current_to_run_in() { # the same, for what is about to run there
+    current
+    if [ "$release" = none ] && [ -L "$root/current" ]; then
+        fail 22 "power was lost before all of the current release was on the disk; push it again"
+    fi
 }
 
 is_whole() { # RELEASE: what was put in its place was on the disk before the machine lost power

@@ -24,7 +24,7 @@ begin() { # RUN TOKEN
     exec 9>>"$dir/lock"
     flock 9
     # `started` comes by ln: exclusive as O_EXCL, and never without its content
-    current
+    current_to_run_in
     printf '%s\n%s\n' "$boot" "$release" >"$dir/.started"
     persist "$dir/.started"
     ln "$dir/.started" "$dir/started" || fail 1 "$dir/started could not be made"
@@ -52,7 +52,7 @@ launch_run() { # RUN TOKEN none|lines|plain|gzip|zstd BYTES < PAYLOAD
         : >"$incoming/stderr"
         printf '%s\n' "$2" >"$incoming/token"
         give_away "$incoming"
-        current
+        current_to_run_in
         # It becomes the run with `started` in it and its lock taken: no look can find it otherwise.
         printf '%s\n%s\n' "$boot" "$release" >"$incoming/started"
         exec 9>>"$incoming/lock"
@@ -88,7 +88,7 @@ read_lines() { # < `NAME COUNT` and so many lines, for each file, then `end`: no
         esac
         while [ "$count" -gt 0 ]; do
             IFS= read -r line || return 1
-            printf '%s\n' "$line"
+            printf '%s\n' "$line" || return 1 # the disk is full
             count=$((count - 1))
         done >"$incoming/$name"
     done

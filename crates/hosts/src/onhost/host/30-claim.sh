@@ -14,7 +14,10 @@ identify() { # FLEET HOST
     chmod 0711 "$root/runs" # a run's folder may be entered by the user it runs as
     [ "$fleet" != none ] || put "$root/identity" "fleet $1
 host $2"
-    [ -e "$root/swept" ] || swept_now
+    if [ ! -e "$root/swept" ]; then # there is nothing yet that could be of another day
+        swept_now
+        echo "$boot" >"$root/chunks.boot"
+    fi
     persist "$root/identity" "$root"
 }
 

@@ -49,9 +49,20 @@ share_pieces() ( # FOLDER that somebody still receives into: what is whole there
         xargs -r sh -c 'ln "$@" "$0/" 2>/dev/null || :' "$root/chunks"
 )
 
+trust_pieces() { # that lay here when the machine started: power may have been lost before all of them were on the disk
+    first_line "$root/chunks.boot"
+    [ "$line" != "$boot" ] || return 0
+    (
+        cd "$root/chunks"
+        sums | LC_ALL=C sha256sum -c 2>/dev/null | sed -n 's/: FAILED$//p' | xargs -r rm -f
+    )
+    echo "$boot" >"$root/chunks.boot"
+}
+
 have() { # < DIGESTS
     claimed
     need flock
+    trust_pieces
     cd "$root/chunks"
     trap 'rm -f "$root/chunks/.have.$$"' EXIT
     for part in .in-*; do

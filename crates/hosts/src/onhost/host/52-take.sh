@@ -23,6 +23,9 @@ take_one() { # RELEASE
 }
 
 keep_bundle() { # RELEASE FOLDER CUT: of what was extracted there all that is whole is kept; fails unless nothing is missing then
+    for list in .pieces .sizes .manifest; do # they are ours
+        if [ -e "$2/$list" ] || [ -L "$2/$list" ]; then fail 23 "the bundle holds something other than its manifest and pieces"; fi
+    done
     if [ -z "$3" ] && [ -f "$2/manifest" ] && [ ! -L "$2/manifest" ]; then read_manifest "$1" "$2"; fi
     if ! keep_pieces "$2" >/dev/null || [ "$3" ] || [ ! -e "$2/.pieces" ]; then
         short_of_space "the bundle is damaged or cut short; push it again" 23
@@ -61,19 +64,25 @@ extract() { # FOLDER-OF-LISTS FOLDER
 }
 
 seal() { # RELEASE: it outlives a loss of power from now on. Until then it is as good as this boot (is_whole)
+    if [ ! -e "$root/specs/$1/synced" ]; then return; fi
     first_line "$root/specs/$1/synced"
     if [ "$line" = yes ] || [ ! -d "$root/releases/$1" ]; then return; fi
     persist -f "$root/releases/$1"
-    echo yes >"$root/specs/$1/synced"
+    put "$root/specs/$1/synced" yes
+}
+
+seal_all() { # also what somebody else was kept from sealing
+    for kept in "$root"/releases/*; do seal "${kept##*/}"; done
 }
 
 activate() { # RELEASE, whose spec was read
     current
     former=$(destination_of "$release") || former=
+    lead_to_current
     lock
     point "$root/current" "releases/$1"
     unlock
-    lead_to_current "$former"
+    leave_destination "$former"
 }
 
 # Sets count, how many pieces there are, only, which it is if there is one, and others, how many did not come with the manifest.
@@ -100,6 +109,7 @@ read_manifest() { # RELEASE FOLDER: lists there what makes the release, .pieces 
 # Pieces are hashed when they come. Of those that came before, sizes are compared, all by one wc: it finds what a loss of power
 # cut short.
 check_sizes() { # FOLDER
+    trust_pieces
     (cd "$root/chunks" && xargs -r wc -c 2>/dev/null) <"$1/.pieces" | sed 's/^ *//;/ total$/d' >"$1/.here"
     [ "$(sha256sum <"$1/.here")" != "$(sha256sum <"$1/.sizes")" ] || return 0
     sort -u "$1/.sizes" >"$1/.want"
@@ -131,7 +141,6 @@ next_bundle() { # the one that has waited longest
 take() { # [--detached]
     claimed
     need tar sha256sum flock setsid
-    umask 022
     guard "$root/take.lock"
     exec 7>>"$root/take.lock"
     if [ $# = 0 ]; then
@@ -146,6 +155,7 @@ take() { # [--detached]
 }
 
 take_all() { # take.lock is open as 7
+    umask 022
     flock 7
     while release=$(next_bundle) && [ -n "$release" ]; do
         forget_refusal "$release"

@@ -16,13 +16,11 @@ supply() { # [run ID]… [service NAME]… < REQUESTS
             accept "$one" "$two" "$three" "$four" "$five"
             introduce
             tell "$@"
-            ( # for this nobody waits
-                exec </dev/null >/dev/null 2>&1
-                seal "$one"
-                sweep_if_due
-            ) &
             ;;
-        attend) attend "$one" && return ;;
+        attend)
+            attend "$one"
+            return
+            ;;
         *) fail 64 "it takes 'have COUNT', 'deliver RELEASE TOKEN FORM BYTES|all take|leave' or 'attend RUN', not '$request'" ;;
         esac
     done
@@ -43,9 +41,13 @@ accept() { # RELEASE TOKEN FORM BYTES|all take|leave < TAR: the manifest, then p
     case $5 in take | leave) ;; *) fail 64 "a bundle is for take or leave, not '$5'" ;; esac
     claimed
     need tar sha256sum flock setsid
-    part=$root/chunks/.in-$2-$$
+    umask 022
+    nobody_takes=
+    part=$root/chunks/.at-$2-$$
+    [ "$4" != all ] || part=$root/chunks/.in-$2-$$ # what `have` takes over if its connection dies
     mkdir -m 0700 "$part"
     trap 'rm -rf "$part"' EXIT
+    trap : PIPE # nobody may listen any more: what has begun is ended in order
     arrive "$1" "$3" "$4" "$part"
     status=$later
     if { [ "$5" = take ] || [ -e "$root/watcher" ]; } && take_lock_is_free; then
@@ -59,13 +61,35 @@ accept() { # RELEASE TOKEN FORM BYTES|all take|leave < TAR: the manifest, then p
         set -e
     fi
     case $status in
-    0) echo "taken $1" && nobody_takes=yes ;;
+    0)
+        exec 7>&-
+        settle_down
+        nobody_takes=yes
+        echo "taken $1"
+        ;;
     "$later") leave_in_inbox "$1" "$part" "$5" ;;
     *) refuse "$1" ;;
     esac
     exec 7>&-
     rm -rf "$part"
-    trap - EXIT
+    exec 6<&-
+    trap - EXIT PIPE
+}
+
+settle_down() { # what nobody waits for
+    # When a terminal, which sudo may give a command, hangs up, it ends all that has no session of its own.
+    if { true </dev/tty; } 2>/dev/null; then
+        detach settled 6<&-
+    else
+        (settled) 6<&- &
+    fi
+}
+
+settled() {
+    detached
+    exec </dev/null
+    seal_all
+    sweep_if_due
 }
 
 arrive() { # RELEASE FORM BYTES|all FOLDER
@@ -81,7 +105,6 @@ arrive() { # RELEASE FORM BYTES|all FOLDER
         head -c "$3" | unpack "$2" "$4" || cut=yes
     fi
     keep_bundle "$1" "$4" "$cut"
-    exec 6<&-
 }
 
 keep_as_they_come() { # FOLDER < NAMES: what is whole of all but the last of them is in chunks/ then
@@ -114,6 +137,6 @@ leave_in_inbox() { # RELEASE FOLDER take|leave
         persist "$root/inbox/.$1.$$"
         mv -f "$root/inbox/.$1.$$" "$root/inbox/$1.bundle"
     )
-    if [ "$3" = take ] && [ ! -e "$root/watcher" ]; then detach take_all; fi
+    if [ "$3" = take ] && [ ! -e "$root/watcher" ]; then detach take_all 6<&-; fi
     echo "offered $1"
 }

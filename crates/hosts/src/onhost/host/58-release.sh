@@ -6,13 +6,15 @@ switch() { # TO FROM
     [ "$1" = none ] || { [ -d "$root/releases/$1" ] && is_whole "$1"; } || fail 1 "release $1 is not on this host; push it"
     read_spec "$root/specs/$1"
     admit_spec
+    wait_for_takes
+    lead_to_current
     lock
     current
     [ "$release" = "$2" ] || [ "$release" = "$1" ] || fail 22 "the current release is $release, not $2; look again"
     if [ "$1" = none ]; then rm -f "$root/current"; else point "$root/current" "releases/$1"; fi
     unlock
     former=$(destination_of "$2") || former=
-    lead_to_current "$former"
+    leave_destination "$former"
     serve "$1" "$spec_services"
     printf 'current %s\n' "$1"
 }
@@ -21,11 +23,23 @@ destination_of() ( # RELEASE. In a subshell: the spec of another release must no
     read_spec "$root/specs/$1" 2>/dev/null && printf '%s' "$spec_destination"
 )
 
-lead_to_current() { # FORMER-DESTINATION: that of the spec takes its place
+wait_for_takes() { # a moment: a bootstrap may take an hour. take.lock is ours then: no sweep removes what becomes current
+    patience=50
+    until take_lock_is_free; do
+        patience=$((patience - 1))
+        [ $patience -gt 0 ] || fail 1 "a bundle is being taken on this host; wait until that is over"
+        nap
+    done
+}
+
+lead_to_current() { # the destination of the spec does. Before anything else changes: it may not be possible
     if [ "$spec_destination" ] && ! linked_to_current "$spec_destination"; then
         mkdir -p "${spec_destination%/*}/"
         ln -s "$root/current" "$spec_destination"
     fi
+}
+
+leave_destination() { # FORMER-DESTINATION, where that of the spec is another
     if [ "$1" != "$spec_destination" ] && linked_to_current "$1"; then rm -f "$1"; fi
 }
 

@@ -18,7 +18,8 @@ sweep_if_due() { # what time makes superfluous is looked for once an hour
     current
     read_spec "$root/specs/$release"
     set -- "$root"/releases/*
-    if [ "${swept% *}" != "$boot" ] || [ $((${now%.*} - ${swept#* })) -gt 3600 ]; then
+    case ${swept#"$boot "} in '' | *[!0-9]*) swept="$boot 0" now=3601 ;; esac # of another boot, or not whole
+    if [ $((${now%.*} - ${swept#* })) -gt 3600 ]; then
         ! take_lock_is_free || tidy
     elif [ $# -gt "$spec_keep_releases" ]; then
         ! take_lock_is_free || sweep_releases
@@ -29,8 +30,12 @@ tidy() { # take.lock is held
     sweep_releases
     tidy_runs "$stay" "$spec_keep_runs_days"
     rm -rf "$root"/runs/.old-*
-    { referenced && referenced && find "$root/chunks" -maxdepth 1 -type f -name '[0-9a-f]*' -mmin +60; } | sed 's|.*/||' |
-        sort | uniq -u | (cd "$root/chunks" && xargs -r rm -f)
+    if referenced >"$root/chunks/.referenced"; then # twice, so that uniq -u drops them
+        { find "$root/chunks" -maxdepth 1 -type f -name '[0-9a-f]*' -mmin +60 && cat "$root/chunks/.referenced" "$root/chunks/.referenced"; } |
+            sed 's|.*/||' | sort | uniq -u | (cd "$root/chunks" && xargs -r rm -f)
+    fi
+    rm -f "$root/chunks/.referenced"
+    seal_all
     secrets=$(readlink "$root/secrets") || secrets=-
     find "$root" -mindepth 1 -maxdepth 2 -name '.*' ! -name "$secrets" -mtime +0 -prune -exec rm -rf {} +
     newest=$(readlink "$root/bin/host.sh") || newest=-
@@ -73,7 +78,7 @@ sweep_releases() { # take.lock is held. Sets stay: those that do. What is large 
     rm -rf "$@" "$root"/releases/.[0-9a-f]*
 }
 
-referenced() { find "$root/manifests" -type f -exec sed -n 's/^piece \([0-9a-f]*\) .*/\1/p' {} +; } # pieces; twice, so that uniq -u drops them
+referenced() { find "$root/manifests" -type f -exec sed -n 's/^piece \([0-9a-f]*\) .*/\1/p' {} +; } # pieces
 
 tidy_runs() ( # RELEASES-THAT-STAY DAYS
     stay=$1 days=$2
@@ -115,7 +120,7 @@ uninstall() { # FLEET
     current
     destination=$(destination_of "$release") || destination=
     if linked_to_current "$destination"; then rm -f "$destination"; fi
-    for name in identity watcher inbox chunks releases specs manifests current secrets secrets.digest services units runs lock take.lock swept bin; do
+    for name in identity watcher inbox chunks releases specs manifests current secrets secrets.digest services units runs chunks.boot lock take.lock swept bin; do
         rm -rf "${root:?}/$name"
     done
     rm -rf "$root"/.secrets-* "$root"/.[a-z]*.[0-9]*

@@ -21,7 +21,8 @@
     hostkey:[123]) hostkey "$@" ;;
     sweep:0) sweep ;;
     uninstall:1) uninstall "$@" ;;
-    take_all:0) detached && take_all ;; # this one is for `take` alone
+    take_all:0) detached && take_all ;; # this one and the next are for those who detach
+    settled:0) settled ;;
     *) fail 64 "there is no '$verb' with $# arguments; see docs/host-protocol.md" ;;
     esac
     exit
