@@ -33,10 +33,17 @@ fn send(source: &dyn PieceSource, wanted: &HashSet<Digest>, how: Compression) ->
     Ok(bytes)
 }
 
-/// The names in a tar, after checking that each is the digest of what is under it.
-fn names(stream: &[u8]) -> Vec<Digest> {
+/// The names of the pieces in a tar, after checking that its first entry is the manifest of `plan` and that each other one is
+/// named by the digest of what is under it.
+fn names(plan: &Plan, stream: &[u8]) -> Vec<Digest> {
     let mut archive = tar::Archive::new(stream);
-    let entries = archive.entries().unwrap().map(|entry| {
+    let mut entries = archive.entries().unwrap();
+    let mut manifest = String::new();
+    let mut first = entries.next().unwrap().unwrap();
+    assert_eq!(first.path().unwrap().to_str(), Some("manifest"));
+    first.read_to_string(&mut manifest).unwrap();
+    assert_eq!(manifest, plan.manifest().render());
+    let entries = entries.map(|entry| {
         let mut entry = entry.unwrap();
         let name: Digest = entry.path().unwrap().to_str().unwrap().parse().unwrap();
         let mut bytes = Vec::new();
@@ -61,10 +68,10 @@ fn what_is_wanted_arrives_in_the_order_of_the_manifest_and_nothing_else() {
     let plan = project.plan();
     let order: Vec<Digest> = plan.manifest().distinct().map(|piece| piece.digest).collect();
     assert!(order.len() >= 4);
-    assert_eq!(names(&send(&plan, &all(&plan), Compression::Plain).unwrap()), order);
+    assert_eq!(names(&plan, &send(&plan, &all(&plan), Compression::Plain).unwrap()), order);
     let some = HashSet::from([order[2], order[0]]);
-    assert_eq!(names(&send(&plan, &some, Compression::Plain).unwrap()), [order[0], order[2]]);
-    assert_eq!(names(&send(&plan, &HashSet::new(), Compression::Plain).unwrap()), []);
+    assert_eq!(names(&plan, &send(&plan, &some, Compression::Plain).unwrap()), [order[0], order[2]]);
+    assert_eq!(names(&plan, &send(&plan, &HashSet::new(), Compression::Plain).unwrap()), []);
     let foreign = HashSet::from([order[0], Digest::of(b"foreign")]);
     assert!(matches!(send(&plan, &foreign, Compression::Plain), Err(SendError::Piece(PieceError::Unknown { .. }))));
 }
