@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -330,7 +331,8 @@ impl Agent {
         agent.env("SSH_ASKPASS", "/bin/false").env("SSH_ASKPASS_REQUIRE", "force");
         let child = agent.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let agent = Self { folder, child };
-        eventually("the ssh-agent to listen", || agent.socket().exists());
+        // The socket is there before somebody listens.
+        eventually("the ssh-agent to listen", || UnixStream::connect(agent.socket()).is_ok());
         agent
     }
 

@@ -44,7 +44,8 @@ fn goals(sections: &[Section]) -> String {
 }
 
 fn rows(lines: &[Vec<String>]) -> String {
-    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let escaped = |cell: &String| cell.replace('|', "\\|");
+    let line = |cells: &[String]| format!("| {} |\n", cells.iter().map(escaped).collect::<Vec<_>>().join(" | "));
     let Some((heading, rest)) = lines.split_first() else { return String::new() };
     let rule = vec!["---".to_owned(); heading.len()];
     [line(heading), line(&rule)].into_iter().chain(rest.iter().map(|cells| line(cells))).collect()

@@ -64,16 +64,20 @@ fn numbers_have_the_digits_that_say_something() {
     assert_eq!(shown, ["0", "0.012", "0.12", "1", "1.25", "12.3", "1234"]);
 }
 
-#[test]
-fn a_report_takes_the_place_of_the_one_before_and_leaves_the_rest_of_the_page() {
-    let report = |at: &str| Report {
+fn report(at: &str, row: Row) -> Report {
+    Report {
         at: at.to_owned(),
         commit: "abc".to_owned(),
         machine: "2 cores".to_owned(),
         rounds: 5,
         versions: vec![("OpenSSH".to_owned(), "9.2".to_owned())],
-        sections: vec![section(vec![row("airlift", 1.0, 0.1)])],
-    };
+        sections: vec![section(vec![row])],
+    }
+}
+
+#[test]
+fn a_report_takes_the_place_of_the_one_before_and_leaves_the_rest_of_the_page() {
+    let report = |at| report(at, row("airlift", 1.0, 0.1));
     let page = "# Performance\n\n<!-- bench: begin, written by `cargo xtask bench --write` -->\n<!-- bench: end -->\n\nThe rest.\n";
     let first = into_page(page, &markdown(&report("yesterday"))).unwrap();
     let second = into_page(&first, &markdown(&report("today"))).unwrap();
@@ -81,4 +85,10 @@ fn a_report_takes_the_place_of_the_one_before_and_leaves_the_rest_of_the_page() 
     assert!(second.starts_with("# Performance\n") && second.ends_with("\n\nThe rest.\n"));
     assert!(second.contains("| exec | CPU | ≤ 0.5 × | 1 × | **missed** |"), "{second}");
     assert_eq!(into_page("no markers", "report"), None);
+}
+
+#[test]
+fn a_bar_in_a_name_ends_no_cell() {
+    let page = markdown(&report("today", row("tar | zstd", 1.0, 0.1)));
+    assert!(page.contains(r"| tar \| zstd | 1 |"), "{page}");
 }
