@@ -39,16 +39,9 @@ pub(crate) struct Attendance {
 }
 
 impl Attendance {
-    /// Has the host wait for what is to come, and takes in what it tells first. None is left where it has no `host.sh` yet.
-    pub(crate) async fn open(
-        session: &Session,
-        command: &Command,
-        run: &RunId,
-    ) -> Result<(Look, Option<Self>), Unseen> {
-        let (look, exec) = open(session, command).await?;
-        let waits = look.facts.program.is_some();
-        let attendance = Self { run: run.clone(), exec, look: look.clone(), follows: false };
-        Ok((look, waits.then_some(attendance)))
+    /// A host that waits to be told about `run`, and what it told first.
+    pub(crate) fn new(exec: Exec, run: &RunId, look: &Look) -> Self {
+        Self { run: run.clone(), exec, look: look.clone(), follows: false }
     }
 
     /// Has a host that waits on a channel attend to a run.
@@ -56,7 +49,8 @@ impl Attendance {
         // A host that does not read has something to say.
         let _ = exec.stdin.write_all(format!("attend {run}\n").as_bytes()).await;
         let look = next_look(&mut exec).await?;
-        Ok((look.clone(), Self { run: run.clone(), exec, look, follows: false }))
+        let attendance = Self::new(exec, run, &look);
+        Ok((look, attendance))
     }
 
     pub(crate) fn is_of(&self, run: &RunId) -> bool {
@@ -145,8 +139,8 @@ impl Attendance {
     }
 }
 
-/// Runs a command by which a host tells of itself, then waits to be told what to do.
-pub(crate) async fn open(session: &Session, command: &Command) -> Result<(Look, Exec), Unseen> {
+/// Runs a command by which a host tells of itself, then waits to be told what to do. One that has no `host.sh` yet does not wait.
+pub(crate) async fn open(session: &Session, command: &Command) -> Result<(Look, Option<Exec>), Unseen> {
     let too_slow = || Unseen::lost(&RunError::TooSlow { target: session.target().to_string(), limit: LOOK });
     let lost = |error| Unseen::lost(&RunError::Exec(error));
     let opened = tokio::time::timeout(LOOK, session.exec(command)).await;
@@ -159,7 +153,10 @@ pub(crate) async fn open(session: &Session, command: &Command) -> Result<(Look, 
     let answer = String::from_utf8_lossy(&answer);
     let read = remote::after_mark(&answer).ok_or_else(|| FactsError::noise(&answer)).and_then(facts::read);
     match read {
-        Ok(look) => Ok((look, exec)),
+        Ok(look) => {
+            let waits = look.facts.program.is_some();
+            Ok((look, waits.then_some(exec)))
+        }
         Err(error) => {
             let said = if answer.is_empty() { collect(&mut exec.stderr).await.unwrap_or_default() } else { Vec::new() };
             Err(Unseen::unread(error, &answer, &said))

@@ -15,7 +15,7 @@ use airlift_engine::spool::{Follower, Stream};
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
 
-use crate::attendance::{Attendance, LOOK};
+use crate::attendance::{self, Attendance, LOOK};
 use crate::bundle::Store;
 use crate::delivery::Parcel;
 use crate::facts::{self, Look};
@@ -23,7 +23,7 @@ use crate::payload::Inline;
 use crate::pool::{Logins, Place, Pool};
 use crate::remote::{self, Remote, Unseen};
 use crate::secrets::SecretSet;
-use crate::ssh::{Command, Limits};
+use crate::ssh::{Command, Exec, Limits};
 use crate::supply::Supply;
 use crate::{program, ssh};
 
@@ -120,20 +120,29 @@ impl SshHosts {
         {
             return Ok((look, Some(attendance)));
         }
+        let command = probe_command("attend", program::digest()).arg(run.as_str());
+        let (look, exec) = self.open_channel(at, &command).await?;
+        let attendance = exec.map(|exec| Attendance::new(exec, run, &look));
+        Ok((look, attendance))
+    }
+
+    /// Runs a command by which a host tells of itself and waits, as root where that is allowed and possible; a host without
+    /// `host.sh` does not wait.
+    async fn open_channel(&self, at: &Target, command: &Command) -> Result<(Look, Option<Exec>), Unreached> {
+        let pool = &self.inner.pool;
         self.free_channels(&at.host).await;
         let session = pool.session(at).await?;
         let mut sudo = pool.place(&at.host).await.is_some_and(|place| place.sudo);
-        let command = |sudo| as_root(sudo, probe_command("attend", program::digest()).arg(run.as_str()));
-        let (mut look, mut attendance) = Attendance::open(&session, &command(sudo), run).await?;
+        let (mut look, mut exec) = attendance::open(&session, &as_root(sudo, command.clone())).await?;
         if self.must_rise(&look, sudo) {
             sudo = true;
-            if let Some(attendance) = attendance {
-                attendance.leave().await;
+            if let Some(exec) = exec {
+                attendance::leave(exec).await;
             }
-            (look, attendance) = Attendance::open(&session, &command(sudo), run).await?;
+            (look, exec) = attendance::open(&session, &as_root(sudo, command.clone())).await?;
         }
         self.settle_in(&at.host, &look, sudo).await;
-        Ok((look, attendance))
+        Ok((look, exec))
     }
 
     /// The channel on which a host waits to be supplied.
@@ -147,20 +156,8 @@ impl SshHosts {
 
     /// Has a host wait to be supplied, and asks it about itself; a host without `host.sh` does not wait.
     async fn open_supply(&self, at: &Target, query: &HostQuery) -> Result<(Look, Option<Supply>), Unreached> {
-        let pool = &self.inner.pool;
-        self.free_channels(&at.host).await;
-        let session = pool.session(at).await?;
-        let mut sudo = pool.place(&at.host).await.is_some_and(|place| place.sudo);
-        let command = |sudo| as_root(sudo, question("supply", query));
-        let (mut look, mut supply) = Supply::open(&session, &command(sudo), query).await?;
-        if self.must_rise(&look, sudo) {
-            sudo = true;
-            if let Some(supply) = supply {
-                supply.leave().await;
-            }
-            (look, supply) = Supply::open(&session, &command(sudo), query).await?;
-        }
-        self.settle_in(&at.host, &look, sudo).await;
+        let (look, exec) = self.open_channel(at, &question("supply", query)).await?;
+        let supply = exec.map(|exec| Supply::new(exec, query, &look));
         Ok((look, supply))
     }
 

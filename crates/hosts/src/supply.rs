@@ -15,7 +15,7 @@ use crate::attendance::{self, Attendance};
 use crate::facts::{self, Look};
 use crate::pipe::Input;
 use crate::remote::{self, Unseen};
-use crate::ssh::{Command, Exec, RunError, Session};
+use crate::ssh::{Exec, RunError};
 
 /// The longest line of an answer: a word and a digest.
 const LINE: usize = 1 << 10;
@@ -35,16 +35,9 @@ pub(crate) struct Supply {
 }
 
 impl Supply {
-    /// Has the host tell of itself and wait for what is to come. None is left where it has no `host.sh` yet.
-    pub(crate) async fn open(
-        session: &Session,
-        command: &Command,
-        query: &HostQuery,
-    ) -> Result<(Look, Option<Self>), Unseen> {
-        let (look, exec) = attendance::open(session, command).await?;
-        let supply = Self { exec, query: query.clone(), look: look.clone(), since: Instant::now() };
-        let waits = look.facts.program.is_some();
-        Ok((look, waits.then_some(supply)))
+    /// A host that waits to be supplied, and has told this when it was asked `query` a moment ago.
+    pub(crate) fn new(exec: Exec, query: &HostQuery, look: &Look) -> Self {
+        Self { exec, query: query.clone(), look: look.clone(), since: Instant::now() }
     }
 
     /// What the host told, if that was an answer to this and only a moment ago.

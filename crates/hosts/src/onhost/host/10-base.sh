@@ -148,6 +148,8 @@ lock() { guard "$root/lock" && exec 8>>"$root/lock" && flock 8; }
 
 unlock() { exec 8>&-; }
 
+open_take_lock() { guard "$root/take.lock" && exec 7>>"$root/take.lock"; }
+
 point() { # LINK TARGET: in one step where mv can (coreutils, busybox since 1.31)
     new_link=${1%/*}/.${1##*/}.$$
     ln -sfn "$2" "$new_link"

@@ -7,7 +7,7 @@ sums() { # what the pieces in this folder are to be, as sha256sum would print it
     done
 }
 
-keep_pieces() ( # FOLDER: moves what is whole into chunks/; prints how many; false if anything but a manifest is no whole piece
+keep_pieces() ( # FOLDER: moves what is whole into chunks/; false if anything but a manifest is no whole piece
     cd "$1" || exit 1
     set --
     for piece in *; do
@@ -16,9 +16,9 @@ keep_pieces() ( # FOLDER: moves what is whole into chunks/; prints how many; fal
     done
     # As a rule all that came is whole and new: then two processes do, where it is not too much for one argument list.
     if [ $# = 0 ]; then
-        kept=0
+        :
     elif [ $# -lt 500 ] && sums | LC_ALL=C sha256sum -c >/dev/null 2>&1 && mv -f "$@" "$root/chunks/" 2>/dev/null && gone "$@"; then
-        kept=$#
+        :
     else
         sums >.sums
         LC_ALL=C sha256sum -c .sums 2>/dev/null | sed -n 's/: OK$//p' >.whole
@@ -26,10 +26,8 @@ keep_pieces() ( # FOLDER: moves what is whole into chunks/; prints how many; fal
         # shellcheck disable=SC2016 # expanded by the sh that xargs starts
         xargs -r sh -c 'mv -f "$@" "$0/" 2>/dev/null
             for piece; do if [ -e "$piece" ] && [ -e "$0/$piece" ]; then rm -f "$piece"; fi; done' "$root/chunks" <.whole
-        kept=$(wc -l <.whole)
         rm -f .sums .whole
     fi
-    printf '%d' "$kept"
     for left in * .[!.]*; do
         case $left in manifest | .manifest | .pieces | .sizes) continue ;; esac
         [ ! -e "$left" ] && [ ! -L "$left" ] || exit 1
@@ -69,7 +67,7 @@ have() { # < DIGESTS
         if [ ! -d "$part" ]; then
             continue
         elif flock -n "$part" true; then # left by an interrupted delivery
-            keep_pieces "$part" >/dev/null || :
+            keep_pieces "$part" || :
             rm -rf "$part"
         else # of a connection that this host does not know to be dead, if it is not another delivery
             share_pieces "$part"

@@ -27,7 +27,7 @@ keep_bundle() { # RELEASE FOLDER CUT: of what was extracted there all that is wh
         if [ -e "$2/$list" ] || [ -L "$2/$list" ]; then fail 23 "the bundle holds something other than its manifest and pieces"; fi
     done
     if [ -z "$3" ] && [ -f "$2/manifest" ] && [ ! -L "$2/manifest" ]; then read_manifest "$1" "$2"; fi
-    if ! keep_pieces "$2" >/dev/null || [ "$3" ] || [ ! -e "$2/.pieces" ]; then
+    if ! keep_pieces "$2" || [ "$3" ] || [ ! -e "$2/.pieces" ]; then
         short_of_space "the bundle is damaged or cut short; push it again" 23
     fi
     [ "$others" = 0 ] || check_sizes "$2"
@@ -141,8 +141,7 @@ next_bundle() { # the one that has waited longest
 take() { # [--detached]
     claimed
     need tar sha256sum flock setsid
-    guard "$root/take.lock"
-    exec 7>>"$root/take.lock"
+    open_take_lock
     if [ $# = 0 ]; then
         take_all
     else

@@ -7,8 +7,7 @@ sweep() {
 }
 
 take_lock_is_free() { # it is ours then, as 7
-    guard "$root/take.lock"
-    exec 7>>"$root/take.lock"
+    open_take_lock
     flock -n 7
 }
 
@@ -107,8 +106,7 @@ uninstall() { # FLEET
         if [ -d "$dir" ] && [ ! -s "$dir/exit" ]; then end_run "${dir##*/}" & fi
     done
     wait
-    guard "$root/take.lock"
-    exec 7>>"$root/take.lock"
+    open_take_lock
     flock 7
     if [ "$uid" = 0 ] && systemd_runs; then
         units=$(sed 1d "$root/services" 2>/dev/null) || :
