@@ -20,10 +20,11 @@ AIRLIFT_SELF=$root/bin/$wanted/host.sh
 # shellcheck disable=SC1090 # read by this shell, not by another one: that would be a process more
 if [ -e "$AIRLIFT_SELF" ]; then . "$AIRLIFT_SELF"; fi
 
+[ -z "${AIRLIFT_MARKS:-}" ] || printf '\000airlift\n'
 printf 'airlift-host 1\nprogram none\nroot %s\nuid %s\n%s\n' "$root" "$uid" "$AIRLIFT_PROBED"
 { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot=unknown
 printf 'boot %s\n' "$boot"
-for tool in sha256sum tar flock setsid zstd gzip systemctl sudo su; do
+for tool in sha256sum tar flock setsid openssl zstd gzip systemctl sudo su; do
     if command -v "$tool" >/dev/null; then printf 'tool %s\n' "$tool"; fi
 done
 there=$root

@@ -24,22 +24,22 @@ output() { # RUN-FOLDER: sets output
     output="$output stderr=$measured"
 }
 
-state() { # RUN -> STATE…
-    dir=$root/runs/$1
-    if [ ! -d "$dir" ]; then printf absent && return; fi
+state_of() { # RUN: sets state
+    dir=$root/runs/$1 state=absent
+    [ -d "$dir" ] || return 0
     first_line "$dir/token" && token=$line
     if [ ! -e "$dir/started" ]; then
-        printf 'staged token=%s' "$token"
+        state="staged token=$token"
     elif [ ! -s "$dir/exit" ] && held "$dir/lock"; then
-        printf 'running token=%s ' "$token" && sizes "$dir"
+        state="running token=$token $(sizes "$dir")"
     elif [ -s "$dir/exit" ]; then
         first_line "$dir/exit"
-        printf 'exited token=%s %s' "$token" "$line"
+        state="exited token=$token $line"
     else
         first_line "$dir/started"
         if [ "$line" = "$boot" ]; then why=killed; else why=reboot; fi
         output "$dir"
-        printf 'lost token=%s why=%s %s' "$token" "$why" "$output"
+        state="lost token=$token why=$why $output"
     fi
 }
 
@@ -51,59 +51,86 @@ bootstraps() { # does the current release, as `current` sets it, have a bootstra
     return 1
 }
 
-introduce() { # the facts that cost no process
-    printf 'airlift-host 1\nprogram %s\nroot %s\nuid %s\n' "$program" "$root" "$uid"
-    [ -z "${AIRLIFT_PROBED:-}" ] || printf '%s\n' "$AIRLIFT_PROBED"
-    printf 'boot %s\n' "$boot"
-    for tool in sha256sum tar flock setsid zstd gzip systemctl sudo su; do
-        ! command -v "$tool" >/dev/null || printf 'tool %s\n' "$tool"
-    done
-    identity
-    [ "$fleet" = none ] || printf 'fleet %s\nhost %s\n' "$fleet" "$host"
+# What is told is gathered in `told` and written at one stroke: each write is a packet for the operator to read.
+told=
+
+say() {
+    if [ "${AIRLIFT_MARKS:-}" ]; then # once, by way of the probe
+        AIRLIFT_MARKS=
+        printf '\000airlift\n%s' "$told"
+    else
+        printf '%s' "$told"
+    fi
+    told=
 }
 
-tell_run() { printf 'run %s ' "$1" && state "$1" && echo; } # RUN
+add() { # LINE
+    told="$told$1
+"
+}
+
+introduce() { # adds the facts that cost no process
+    find_tools
+    identity
+    add "airlift-host 1
+program $program
+root $root
+uid $uid
+${AIRLIFT_PROBED:+$AIRLIFT_PROBED
+}boot $boot"
+    told=$told$tools
+    [ "$fleet" = none ] || add "fleet $fleet
+host $host"
+}
+
+add_run() { # RUN
+    state_of "$1"
+    add "run $1 $state"
+}
 
 look() { # [run ID]… [service NAME]…
     introduce
-    free_kib && printf 'free %s\n' "$free"
+    ! free_kib || add "free $free"
     tell "$@"
 }
 
 tell() { # [run ID]… [service NAME]…; who knows that nobody takes anything has set nobody_takes
     first_line "$root/watcher" && watcher=$line
     if [ -z "${nobody_takes:-}" ] && held "$root/take.lock"; then take=busy; else take=idle; fi
-    printf 'watcher %s\ntake %s\n' "${watcher:-none}" "$take"
+    add "watcher ${watcher:-none}
+take $take"
     for bundle in "$root"/inbox/*.bundle; do
         bundle=${bundle##*/} && bundle=${bundle%.bundle}
-        ! is_digest "$bundle" || printf 'waiting %s\n' "$bundle"
+        ! is_digest "$bundle" || add "waiting $bundle"
     done
     for why in "$root"/inbox/refused/*.bundle.why; do
         bundle=${why##*/}
         first_line "$why"
-        [ ! -e "$why" ] || printf 'refused %s %s\n' "${bundle%.bundle.why}" "$line"
+        [ ! -e "$why" ] || add "refused ${bundle%.bundle.why} $line"
     done
     current
-    printf 'current %s\n' "$release"
+    add "current $release"
     for kept in "$root"/releases/*; do
-        if [ -d "$kept" ] && is_whole "${kept##*/}"; then printf 'release %s\n' "${kept##*/}"; fi
+        if [ -d "$kept" ] && is_whole "${kept##*/}"; then add "release ${kept##*/}"; fi
     done
     first_line "$root/secrets.digest"
-    printf 'secrets %s\n' "${line:-none}"
+    add "secrets ${line:-none}"
     if bootstraps; then
         bootstrap_run "$release"
-        printf 'bootstrap %s ' "$release" && state "$run" && echo
+        state_of "$run"
+        add "bootstrap $release $state"
     fi
     while [ $# -gt 1 ]; do
         case $1 in
-        run) run_named "$2" && tell_run "$2" ;;
+        run) run_named "$2" && add_run "$2" ;;
         service)
             word=$(systemctl is-active "$2" 2>/dev/null) || :
-            printf 'service %s %s\n' "$2" "${word:-none}"
+            add "service $2 ${word:-none}"
             ;;
         *) fail 64 "look knows 'run ID' and 'service NAME', not '$1'" ;;
         esac
         shift 2
     done
-    echo end
+    add end
+    say
 }

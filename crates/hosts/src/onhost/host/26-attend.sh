@@ -51,7 +51,8 @@ cancel() { # RUN [TOKEN]
     if [ "${2-}" ] && [ ! -d "$root/runs/$1" ]; then forestall "$1" "$2"; fi
     known "$1"
     end_run "$1"
-    printf 'run %s ' "$1" && state "$1" && echo
+    add_run "$1"
+    say
 }
 
 await_run() { # RUN
@@ -95,21 +96,31 @@ follow() { # RUN OUT ERR
 attend() { # RUN < REQUEST
     run_named "$1"
     introduce
-    tell_run "$1"
-    echo end
+    add_run "$1"
+    add end
+    say
     read -r request one two three || return 0
     case $request in
     launch) conduct "$1" "$one" "$two" "$three" ;;
-    follow) mark && follow "$1" "$one" "$two" ;;
+    follow) follow_to_the_end "$1" "$one" "$two" ;;
     *) fail 64 "it takes 'launch TOKEN FORM BYTES' or 'follow OUT ERR', not '$request'" ;;
     esac
-    printf '\000airlift\n'
-    tell_run "$1"
+}
+
+follow_to_the_end() { # RUN OUT ERR
+    mark
+    follow "$@"
+    tell_end "$1"
 }
 
 mark() { # what comes before it is the login's
     printf '\000airlift\n'
     printf '\000airlift\n' >&2
+}
+
+tell_end() { # RUN, whose output was passed on
+    state_of "$1"
+    printf '\000airlift\nrun %s %s\n' "$1" "$state"
 }
 
 told_already=90 not_overseen=91 # exit statuses of `oversee`, besides those of `fail`
@@ -129,9 +140,9 @@ conduct() { # RUN TOKEN FORM BYTES < PAYLOAD
     exec 3<&- 2>&5 5>&-
     dir=$root/runs/$1
     case $status in
-    0) recite ;;
-    "$told_already") ;;
-    "$not_overseen") mark && follow "$1" 0 0 ;;
+    0) recite "$1" ;;
+    "$told_already") tell_end "$1" ;;
+    "$not_overseen") follow_to_the_end "$1" 0 0 ;;
     1[3-9][0-9]) dismiss ;;
     *) exit "$status" ;;
     esac
@@ -152,7 +163,6 @@ oversee() { # RUN TOKEN FORM BYTES < PAYLOAD, which is 3 too: ends when the run 
     trap : PIPE # nobody may listen any more; unlike one that is ignored, a signal that is caught is as ever for the script
     printf 'started %s\n' "$1" || :
     [ "$launched" ] || exit "$not_overseen"
-    mark || :
     trap - PIPE
     (exec <&3 3<&- 9>&- && accompany "$1") & # a redirection of the function would keep the lock in another place
     companion=$!
@@ -170,6 +180,7 @@ accompany() { # RUN
     passed_on=
     if read -r _; then
         trap '' USR1
+        mark
         follow "$1" 0 0
         passed_on=yes
     fi
@@ -177,29 +188,44 @@ accompany() { # RUN
     [ "$passed_on" ]
 }
 
-dismiss() { # who accompanies the run in dir, whose supervisor was killed; whoever reads will ask for what is missing
+dismiss() { # who accompanies the run in dir, whose supervisor was killed; whoever reads will ask for what is missing, and for its end
     first_line "$dir/lock"
     kill -USR1 "$line" || :
     while kill -0 "$line"; do nap; done
 } 2>/dev/null
 
-recite() { # the output of the run in dir, which is over
-    first_line "$dir/exit"
-    told=$line
-    bytes=${told#* stdout=}
-    recite_file "$dir/stdout" "${bytes%%:*}"
-    bytes=${told#* stderr=}
-    recite_file "$dir/stderr" "${bytes%%:*}" >&2
+recite() { # RUN, which is over: its output, and how it ended
+    state_of "$1"
+    bytes=${state#* stderr=}
+    bytes=${bytes%%:*}
+    if [ "$bytes" = 0 ]; then
+        :
+    elif short_text "$dir/stderr" "$bytes"; then
+        printf '\000airlift\n%s' "$text" >&2
+    else
+        printf '\000airlift\n' >&2
+        tail -c +1 "$dir/stderr" >&2
+    fi
+    bytes=${state#* stdout=}
+    bytes=${bytes%%:*}
+    if short_text "$dir/stdout" "$bytes"; then
+        printf '\000airlift\n%s\000airlift\nrun %s %s\n' "$text" "$1" "$state"
+    else
+        printf '\000airlift\n'
+        tail -c +1 "$dir/stdout"
+        printf '\000airlift\nrun %s %s\n' "$1" "$state"
+    fi
 }
 
-recite_file() { # FILE BYTES. To read a few lines of plain text costs less than a process.
+short_text() { # FILE BYTES: sets text, where to read those few lines of plain text costs less than a process
     text=
-    [ "$2" -gt 1000 ] || while IFS= read -r line; do
+    [ "$2" -le 1000 ] || return 1
+    while IFS= read -r line; do
         text="$text$line
 "
     done <"$1"
     case $text in
-    *[![:print:][:space:]]*) text= ;;
+    *[![:print:][:space:]]*) return 1 ;;
     esac
-    if [ ${#text} = "$2" ]; then printf '%s' "$text"; else tail -c +1 "$1"; fi
+    [ ${#text} = "$2" ]
 }

@@ -59,7 +59,8 @@ lay_out() { # RELEASE FOLDER: puts the release in place whose manifest is in the
 extract() { # FOLDER-OF-LISTS FOLDER
     case $count in
     1) tar -x -p -o -m -C "$2" -f "$root/chunks/$only" ;;
-    *) (cd "$root/chunks" && xargs -r cat) <"$1/.pieces" | tar -x -p -o -m -C "$2" -f - ;;
+    # GNU tar reads 10 KiB at a time otherwise, and takes a fifth longer for 256 MiB. Others take no notice.
+    *) (cd "$root/chunks" && xargs -r cat) <"$1/.pieces" | TAR_OPTIONS=-b2048 tar -x -p -o -m -C "$2" -f - ;;
     esac
 }
 
@@ -172,6 +173,7 @@ take_all() { # take.lock is open as 7
         else
             mv -f "$root/inbox/$release.bundle" "$root/inbox/refused/$release.bundle"
             refuse "$release"
+            printf 'refused %s %s\n' "$release" "$reason"
         fi
     done
     tidy
@@ -182,7 +184,7 @@ forget_refusal() { # RELEASE: it is tried again
     if [ -e "$refused.why" ]; then rm -f "$refused" "$refused.why"; fi
 }
 
-refuse() { # RELEASE: for the reason in .why, which is left for `look` to tell; status is what it ended with
+refuse() { # RELEASE: for the reason in .why, which is left for `look` to tell; status is what it ended with; sets reason
     reason=$(tail -n 1 "$root/inbox/.why")
     reason=${reason#airlift: }
     # where there is no room, there is none for the reason either
@@ -190,7 +192,6 @@ refuse() { # RELEASE: for the reason in .why, which is left for `look` to tell; 
     reason=${reason:-taking it ended with status $status}
     rm -rf "$root/chunks/.release"
     put "$root/inbox/refused/$1.bundle.why" "$reason"
-    printf 'refused %s %s\n' "$1" "$reason"
 }
 
 await_take() {

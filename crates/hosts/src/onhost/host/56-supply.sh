@@ -63,12 +63,15 @@ accept() { # RELEASE TOKEN FORM BYTES|all take|leave < TAR: the manifest, then p
     case $status in
     0)
         exec 7>&-
-        settle_down
+        settle_down "$4"
         nobody_takes=yes
-        echo "taken $1"
+        add "taken $1"
         ;;
     "$later") leave_in_inbox "$1" "$part" "$5" ;;
-    *) refuse "$1" ;;
+    *)
+        refuse "$1"
+        add "refused $1 $reason"
+        ;;
     esac
     exec 7>&-
     rm -rf "$part"
@@ -76,18 +79,20 @@ accept() { # RELEASE TOKEN FORM BYTES|all take|leave < TAR: the manifest, then p
     trap - EXIT PIPE
 }
 
-settle_down() { # what nobody waits for
+settle_down() { # BYTES|all: what nobody waits for
     # When a terminal, which sudo may give a command, hangs up, it ends all that has no session of its own.
     if { true </dev/tty; } 2>/dev/null; then
-        detach settled 6<&-
+        detach settled "$1" 6<&-
     else
-        (settled) 6<&- &
+        (settled "$1") 6<&- &
     fi
 }
 
-settled() {
+settled() { # BYTES|all: of a large release a moment later, as writing it to the disk holds up whatever else is written there
     detached
     exec </dev/null
+    [ "$1" != all ] || sleep 2
+    [ -e "$root/identity" ] || return 0
     seal_all
     sweep_if_due
 }
@@ -114,8 +119,8 @@ keep_as_they_come() { # FOLDER < NAMES: what is whole of all but the last of the
     while read -r piece; do
         ! is_digest "$before" || set -- "$@" "$before"
         before=$piece
-        if [ $# -ge 16 ]; then
-            if for whole; do echo "$whole  $whole"; done | LC_ALL=C sha256sum -c; then mv -f "$@" "$root/chunks/" || :; fi
+        if [ $# -ge 32 ]; then
+            ! are_whole "$@" || mv -f "$@" "$root/chunks/" || :
             set --
         fi
     done
@@ -138,5 +143,5 @@ leave_in_inbox() { # RELEASE FOLDER take|leave
         mv -f "$root/inbox/.$1.$$" "$root/inbox/$1.bundle"
     )
     if [ "$3" = take ] && [ ! -e "$root/watcher" ]; then detach take_all 6<&-; fi
-    echo "offered $1"
+    add "offered $1"
 }

@@ -22,7 +22,7 @@
     sweep:0) sweep ;;
     uninstall:1) uninstall "$@" ;;
     take_all:0) detached && take_all ;; # this one and the next are for those who detach
-    settled:0) settled ;;
+    settled:1) settled "$1" ;;
     *) fail 64 "there is no '$verb' with $# arguments; see docs/host-protocol.md" ;;
     esac
     exit
