@@ -5,6 +5,7 @@
 //! is told once, with its line and the hosts it is about.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use airlift_core::config::{Host, Ssh, USUAL_KEY_FILES};
@@ -36,11 +37,11 @@ pub struct Way {
     pub hop: Hop,
 }
 
-/// The ways to all hosts.
+/// The ways to all hosts. A clone shares them.
 #[derive(Debug, Clone, Default)]
 pub struct Ways {
-    ways: BTreeMap<HostId, Result<Way, ConfigError>>,
-    not_honoured: Vec<String>,
+    ways: Arc<BTreeMap<HostId, Result<Way, ConfigError>>>,
+    not_honoured: Arc<[String]>,
 }
 
 impl Ways {
@@ -60,7 +61,7 @@ impl Ways {
             Ok(Way { via: hops, hop })
         };
         let ways = hosts.iter().map(|host| (host.name.clone(), way(host))).collect();
-        Self { ways, not_honoured: making.notices.lines() }
+        Self { ways: Arc::new(ways), not_honoured: making.notices.lines().into() }
     }
 
     /// The way to a host; nothing for one that was not asked for.

@@ -52,7 +52,7 @@ impl Access {
 /// An open fleet.
 pub(crate) struct Fleet {
     pub settings: Settings,
-    pub config: Config,
+    pub config: Arc<Config>,
     pub project: Project,
     pub state: StateDir,
     pub log: Arc<dyn EventLog>,

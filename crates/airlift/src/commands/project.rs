@@ -58,7 +58,7 @@ fn utf8(bytes: Vec<u8>) -> Result<String, Error> {
 
 /// A project.
 pub(crate) struct Project {
-    pub config: Config,
+    pub config: Arc<Config>,
     warnings: Vec<Problem>,
     ways: Ways,
 }
@@ -86,14 +86,14 @@ impl Project {
             return Err(explain(problems, &text));
         }
         let ways = ways(&parsed.config, settings);
-        Ok(Self { config: parsed.config, warnings: problems, ways })
+        Ok(Self { config: Arc::new(parsed.config), warnings: problems, ways })
     }
 
     /// The config alone, where it can be read; what it names is not looked at.
     pub(crate) fn glance(settings: &Settings) -> Option<Self> {
         let text = fs_err::read_to_string(settings.project.join(CONFIG)).ok()?;
         let parsed = config::parse(CONFIG, &text).ok()?;
-        Some(Self { config: parsed.config, warnings: Vec::new(), ways: Ways::default() })
+        Some(Self { config: Arc::new(parsed.config), warnings: Vec::new(), ways: Ways::default() })
     }
 
     /// What is probably not as it was meant.

@@ -126,6 +126,9 @@ fn status_lines(rows: &[&StatusRow], now: Timestamp, style: Style) -> Vec<String
     let mut heads = STATUS.to_vec();
     let mut cells: Vec<Vec<Cell>> = rows.iter().map(|row| status_cells(row, now)).collect();
     let is_wide = |heads: &[&str], cells: &[Vec<Cell>]| table_width(heads, cells) >= style.width;
+    if !is_wide(&heads, &cells) {
+        return align(&heads, cells, style);
+    }
     for head in STATUS {
         let place = heads.iter().position(|name| *name == head).filter(|_| is_wide(&heads, &cells));
         if let Some(place) = place.filter(|place| cells.iter().all(|row| row[*place].0 == NOTHING)) {

@@ -23,7 +23,6 @@ mod starter;
 mod suggest;
 mod yaml;
 
-use std::collections::BTreeMap;
 
 pub use check::{FileKind, Files, check};
 pub use duration::{format_duration, parse_duration};
@@ -52,13 +51,14 @@ pub struct Parsed {
     /// What is probably not meant, in the order of the file.
     pub warnings: Vec<Problem>,
     file: String,
-    places: BTreeMap<String, Span>,
+    places: Vec<(String, Span)>,
 }
 
 impl Parsed {
     /// Where the value of a key stands, such as `ssh.port` or `hosts[0].address`; nothing when the file does not have it.
     pub fn at(&self, key_path: &str) -> Option<Span> {
-        self.places.get(key_path).copied()
+        // Few ask, and all of a config of thousands of hosts is remembered.
+        self.places.iter().rev().find(|(path, _)| path == key_path).map(|(_, at)| *at)
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) struct Reader<'f> {
     file: &'f str,
     provider: Cell<Option<ProviderKind>>,
     problems: RefCell<Vec<Problem>>,
-    places: RefCell<BTreeMap<String, Span>>,
+    places: RefCell<Vec<(String, Span)>>,
 }
 
 impl<'f> Reader<'f> {
@@ -59,8 +59,8 @@ impl<'f> Reader<'f> {
         self.provider.get()
     }
 
-    /// The problems, in the order of the file, and the place of each key that was read.
-    pub(super) fn finish(self) -> (Vec<Problem>, BTreeMap<String, Span>) {
+    /// The problems, in the order of the file, and the place of each key that was read; the last counts.
+    pub(super) fn finish(self) -> (Vec<Problem>, Vec<(String, Span)>) {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|problem| problem.at.map(|at| at.offset));
         (problems, self.places.into_inner())
@@ -345,7 +345,7 @@ impl<'a> Value<'a> {
     }
 
     fn remember(&self) {
-        self.reader.places.borrow_mut().insert(self.path.clone(), self.at());
+        self.reader.places.borrow_mut().push((self.path.clone(), self.at()));
     }
 }
 
