@@ -1,4 +1,6 @@
-//! A TCP connection that acknowledges at once while a login goes on.
+//! A TCP connection that reads all that has come at one stroke, and acknowledges at once while a login goes on.
+//!
+//! The SSH library asks for the length of a packet, then for the rest; each would be a call of the system.
 //!
 //! Until its first command sshd sends small packets one after the other with Nagle's algorithm on: each waits for the
 //! acknowledgement of the one before, which the system delays by 40 ms in the hope of sending it along with something.
@@ -11,7 +13,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::options::{AddressFamily, Options};
@@ -70,16 +72,19 @@ async fn connect(addresses: &[SocketAddr], from: Option<&str>) -> io::Result<Tcp
 }
 
 /// Reads until a first command is well under way.
-const LOGIN_READS: u8 = 48;
+const LOGIN_READS: u8 = 16;
+
+/// Holds most of what a host says at once, in bytes; larger reads pass it by. Each of many connections has one.
+const READ_AHEAD: usize = 16 << 10;
 
 pub(super) struct Tcp {
-    socket: TcpStream,
+    socket: BufReader<TcpStream>,
     login_reads: u8,
 }
 
 impl Tcp {
     fn new(socket: TcpStream) -> Self {
-        Self { socket, login_reads: LOGIN_READS }
+        Self { socket: BufReader::with_capacity(READ_AHEAD, socket), login_reads: LOGIN_READS }
     }
 
     /// The system forgets it after each of our own packets, so it is said again.
@@ -88,15 +93,16 @@ impl Tcp {
             self.login_reads -= 1;
             // Only a matter of speed.
             #[cfg(target_os = "linux")]
-            let _ = rustix::net::sockopt::set_tcp_quickack(&self.socket, true);
+            let _ = rustix::net::sockopt::set_tcp_quickack(self.socket.get_ref(), true);
         }
     }
 }
 
 impl AsyncRead for Tcp {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let comes_from_the_socket = self.socket.buffer().is_empty();
         let result = Pin::new(&mut self.socket).poll_read(cx, buf);
-        if result.is_ready() {
+        if comes_from_the_socket && result.is_ready() {
             self.acknowledge_at_once();
         }
         result
