@@ -210,7 +210,7 @@ fn folders(dir: &Utf8Path) -> io::Result<Vec<Utf8PathBuf>> {
 fn last_change(path: &Utf8Path, limit: SystemTime) -> io::Result<SystemTime> {
     let meta = fs::symlink_metadata(path)?;
     let mut last = meta.modified()?;
-    if meta.is_dir() {
+    if meta.is_dir() && last <= limit {
         for below in folders(path)? {
             if last > limit {
                 break;

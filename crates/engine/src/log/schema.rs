@@ -30,8 +30,9 @@ pub(super) enum State {
     Foreign,
 }
 
-/// What the database is.
+/// What the database is, at one moment: another process may just be making it.
 pub(super) fn state(log: &Connection) -> rusqlite::Result<State> {
+    let log = &log.unchecked_transaction()?;
     let version = version(log)?;
     let id: u32 = log.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 = log.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
