@@ -254,7 +254,7 @@ impl Unreached {
 
 /// The command that finds `host.sh` and has it answer.
 fn probe_command(verb: &str, wanted: Digest) -> Command {
-    let script = ["AIRLIFT_MARKS=yes\n", program::PROBE_SH].concat();
+    let script = [remote::SAY_MARK, program::PROBE_SH].concat();
     Command::new("sh").arg("-c").arg(script).arg("probe").arg(wanted.to_string()).arg(verb)
 }
 

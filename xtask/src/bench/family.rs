@@ -58,6 +58,11 @@ pub(crate) fn spent(root: Pid) -> f64 {
     ticks / TICKS
 }
 
+/// How many processes there are beneath one.
+pub(crate) fn count(root: Pid) -> usize {
+    descendants(root).len()
+}
+
 /// All processes beneath one, at this moment.
 fn descendants(root: Pid) -> Vec<Pid> {
     let mut found = Vec::new();

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
@@ -20,7 +21,10 @@ use super::stop::Stop;
 /// Where every host listens.
 pub(crate) const PORT: u16 = 4022;
 
-/// How long an sshd may take until it answers.
+/// How often hosts are looked at that are to come to rest.
+const LOOKING: Duration = Duration::from_millis(20);
+
+/// How long an sshd may take until it answers, and hosts to come to rest.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One host.
@@ -93,6 +97,22 @@ impl Fleet {
     /// CPU time, in seconds, that the hosts have spent so far: their sshd, and whatever ran there.
     pub(crate) fn spent(&self) -> f64 {
         Pid::from_raw(i32::try_from(self.keeper.id()).unwrap_or_default()).map(family::spent).unwrap_or_default()
+    }
+
+    /// Waits until nothing runs on the hosts but their sshd.
+    pub(crate) fn come_to_rest(&self) -> io::Result<()> {
+        let start = Instant::now();
+        while self.processes() > self.hosts.len() {
+            if start.elapsed() > PATIENCE {
+                return Err(io::Error::other("something goes on running on the hosts"));
+            }
+            sleep(LOOKING);
+        }
+        Ok(())
+    }
+
+    fn processes(&self) -> usize {
+        Pid::from_raw(i32::try_from(self.keeper.id()).unwrap_or_default()).map(family::count).unwrap_or_default()
     }
 
     /// Empties all homes, as if nobody had ever been there.

@@ -85,6 +85,8 @@ impl<'a> Contender<'a> {
         let sample = Sample::of(&command, &bench.folder)?;
         bench.stop.check()?;
         sleep(SETTLING);
+        // What it left its hosts to do is its own, and not the next one's burden.
+        meters.fleet.map_or(Ok(()), Fleet::come_to_rest)?;
         let after = meters.read();
         let verdict =
             if sample.status.success() { (self.check)(round, &sample) } else { Err(sample.status.to_string()) };
@@ -134,7 +136,8 @@ pub(crate) fn race(bench: &Bench<'_>, meters: Meters<'_>, mut contenders: Vec<Co
 fn level() -> io::Result<()> {
     rustix::fs::sync();
     let touch = ["if=/dev/zero", "of=/dev/null", "bs=1536M", "count=1", "iflag=fullblock", "status=none"];
-    Command::new("dd").args(touch).status().map(drop)
+    let status = Command::new("dd").args(touch).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(format!("memory could not be touched: dd: {status}"))) }
 }
 
 /// Shows how far it is, in the place of what was shown before; only where somebody watches.

@@ -46,7 +46,7 @@ pub(crate) async fn run(args: Status, settings: Settings, hooks: &Hooks) -> Resu
             shown = now;
         }
         if !args.watch {
-            // To give back what thousands of hosts take, piece by piece, takes a twentieth of the whole time.
+            // To give back what thousands of hosts take, piece by piece, takes a twentieth of the whole time. No session is open.
             let Fleet { project, hosts, .. } = fleet;
             std::mem::forget((project, hosts, rows));
             return Ok(Exit::Success);

@@ -23,7 +23,6 @@ mod starter;
 mod suggest;
 mod yaml;
 
-
 pub use check::{FileKind, Files, check};
 pub use duration::{format_duration, parse_duration};
 pub use model::{

@@ -20,7 +20,6 @@ AIRLIFT_SELF=$root/bin/$wanted/host.sh
 # shellcheck disable=SC1090 # read by this shell, not by another one: that would be a process more
 if [ -e "$AIRLIFT_SELF" ]; then . "$AIRLIFT_SELF"; fi
 
-[ -z "${AIRLIFT_MARKS:-}" ] || printf '\000airlift\n'
 printf 'airlift-host 1\nprogram none\nroot %s\nuid %s\n%s\n' "$root" "$uid" "$AIRLIFT_PROBED"
 { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot=unknown
 printf 'boot %s\n' "$boot"

@@ -98,10 +98,6 @@ impl Command {
             return Err(CommandError::Program { name: String::from_utf8_lossy(&self.program).into_owned() });
         }
         let mut line = Vec::new();
-        // In the login shell's place: dash would start it beside itself, and wait. Every shell knows the word.
-        if self.variables.is_empty() || self.privilege == Privilege::Sudo {
-            line.extend_from_slice(b"exec ");
-        }
         match self.privilege {
             Privilege::AsLogin => {}
             // sudo drops the environment it is called with, so the variables are set inside it.
@@ -201,9 +197,9 @@ mod tests {
     #[test]
     fn sudo_never_asks_and_sets_the_variables_inside() {
         let plain = Command::new("id").sudo();
-        assert_eq!(plain.to_string(), "exec sudo -n -- 'id'");
+        assert_eq!(plain.to_string(), "sudo -n -- 'id'");
         let with_variable = Command::new("sh").arg("-s").env("AIRLIFT_ROOT", "/r").sudo();
-        assert_eq!(with_variable.to_string(), "exec sudo -n -- env AIRLIFT_ROOT='/r' 'sh' '-s'");
+        assert_eq!(with_variable.to_string(), "sudo -n -- env AIRLIFT_ROOT='/r' 'sh' '-s'");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::bundle::{Bundle, Tar};
 use super::delivery::{compressed, noise};
-use super::fixture::{Host, Outcome, eventually, finish};
+use super::fixture::{Host, Outcome, eventually, finish, sha256};
 use super::taking::{boot_run, spec};
 use crate::{on_every_shell, on_one_shell};
 
@@ -145,6 +145,19 @@ on_every_shell! {
         host.supply(&request(&bundle, &full)).fails(23, "push it again");
         assert!(!host.exists(&format!("chunks/{}", bundle.pieces[1].0)));
         host.supplied(&bundle);
+    }
+
+    fn a_piece_whose_name_comes_twice_is_not_kept_with_the_bytes_that_were_not_hashed(host: &Host) {
+        let bundle = Bundle::cut(Tar::new().file("large", 0o644, noise(70 * 100_000)), 100_000);
+        let pieces = bundle.distinct();
+        let all = pieces.iter().fold(Tar::new().file("manifest", 0o644, bundle.manifest()), |tar, (digest, bytes)| tar.file(digest, 0o644, bytes));
+        let stream = all.file(&pieces[0].0, 0o644, vec![b'x'; pieces[0].1.len()]).bytes();
+        for _ in 0..4 {
+            host.supply(&[deliver(&bundle, "plain", "all", "leave").as_bytes(), &stream].concat());
+            for piece in host.list("chunks").into_iter().filter(|name| !name.starts_with('.')) {
+                assert_eq!(sha256(&host.read(&format!("chunks/{piece}"))), piece);
+            }
+        }
     }
 
     fn of_many_pieces_in_a_stream_all_are_kept_but_the_one_that_was_changed(host: &Host) {

@@ -80,9 +80,10 @@ case $grace in *[!0-9]*) fail 64 "AIRLIFT_KILL_GRACE is '$grace', which is no nu
 
 # Small things that the verbs share.
 
+tools=
+
 find_tools() { # sets tools, once: a line for each that is there
-    [ -z "${tools:-}" ] || return 0
-    tools=
+    [ -z "$tools" ] || return 0
     for tool in sha256sum tar flock setsid openssl zstd gzip systemctl sudo su; do
         ! command -v "$tool" >/dev/null || tools="${tools}tool $tool
 "
@@ -91,7 +92,7 @@ find_tools() { # sets tools, once: a line for each that is there
 
 need() { # TOOL…
     for tool in "$@"; do
-        case ${tools:-} in *"tool $tool
+        case $tools in *"tool $tool
 "*) continue ;; esac
         command -v "$tool" >/dev/null || fail 24 "$tool is missing on this host; install it"
     done

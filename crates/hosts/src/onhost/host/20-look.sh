@@ -55,12 +55,7 @@ bootstraps() { # does the current release, as `current` sets it, have a bootstra
 told=
 
 say() {
-    if [ "${AIRLIFT_MARKS:-}" ]; then # once, by way of the probe
-        AIRLIFT_MARKS=
-        printf '\000airlift\n%s' "$told"
-    else
-        printf '%s' "$told"
-    fi
+    printf '%s' "$told"
     told=
 }
 

@@ -180,7 +180,9 @@ accompany() { # RUN
     passed_on=
     if read -r _; then
         trap '' USR1
-        mark
+        trap : PIPE
+        mark || :
+        trap - PIPE
         follow "$1" 0 0
         passed_on=yes
     fi
@@ -196,6 +198,7 @@ dismiss() { # who accompanies the run in dir, whose supervisor was killed; whoev
 
 recite() { # RUN, which is over: its output, and how it ended
     state_of "$1"
+    case $state in 'exited '*) ;; *) return ;; esac # a sweep that keeps nothing was faster
     bytes=${state#* stderr=}
     bytes=${bytes%%:*}
     if [ "$bytes" = 0 ]; then

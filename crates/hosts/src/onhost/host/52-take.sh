@@ -60,7 +60,7 @@ extract() { # FOLDER-OF-LISTS FOLDER
     case $count in
     1) tar -x -p -o -m -C "$2" -f "$root/chunks/$only" ;;
     # GNU tar reads 10 KiB at a time otherwise, and takes a fifth longer for 256 MiB. Others take no notice.
-    *) (cd "$root/chunks" && xargs -r cat) <"$1/.pieces" | TAR_OPTIONS=-b2048 tar -x -p -o -m -C "$2" -f - ;;
+    *) (cd "$root/chunks" && xargs -r cat) <"$1/.pieces" | TAR_OPTIONS="${TAR_OPTIONS:-} -b2048" tar -x -p -o -m -C "$2" -f - ;;
     esac
 }
 
@@ -86,9 +86,9 @@ activate() { # RELEASE, whose spec was read
     leave_destination "$former"
 }
 
-# Sets count, how many pieces there are, only, which it is if there is one, and others, how many did not come with the manifest.
+# Sets count, how many pieces there are, volume, how many bytes they have, only, which it is if there is one, and others, how many did not come with the manifest.
 read_manifest() { # RELEASE FOLDER: lists there what makes the release, .pieces and .sizes; .manifest is as young as the release here
-    count=0 others=0
+    count=0 volume=0 others=0
     {
         IFS= read -r first && IFS= read -r second
         printf '%s\n%s\n' "$first" "$second" >&5
@@ -97,7 +97,7 @@ read_manifest() { # RELEASE FOLDER: lists there what makes the release, .pieces 
             echo "$digest" >&3
             echo "$bytes $digest" >&4
             echo "piece $digest $bytes" >&5
-            count=$((count + 1)) only=$digest
+            count=$((count + 1)) volume=$((volume + bytes)) only=$digest
             [ -e "$2/$digest" ] || others=$((others + 1))
         done
         if [ "$first:$second:$word:$digest" != "airlift-bundle 1:release $1:end:" ] || read -r _; then

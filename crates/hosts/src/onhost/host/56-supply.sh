@@ -63,7 +63,7 @@ accept() { # RELEASE TOKEN FORM BYTES|all take|leave < TAR: the manifest, then p
     case $status in
     0)
         exec 7>&-
-        settle_down "$4"
+        settle_down
         nobody_takes=yes
         add "taken $1"
         ;;
@@ -79,19 +79,24 @@ accept() { # RELEASE TOKEN FORM BYTES|all take|leave < TAR: the manifest, then p
     trap - EXIT PIPE
 }
 
-settle_down() { # BYTES|all: what nobody waits for
+settle_down() { # what nobody waits for
     # When a terminal, which sudo may give a command, hangs up, it ends all that has no session of its own.
     if { true </dev/tty; } 2>/dev/null; then
-        detach settled "$1" 6<&-
+        detach settled "$volume" 6<&-
     else
-        (settled "$1") 6<&- &
+        (settled "$volume") 6<&- &
     fi
 }
 
-settled() { # BYTES|all: of a large release a moment later, as writing it to the disk holds up whatever else is written there
+large=33554432 # bytes of a release that take a while to be written to the disk
+
+settled() { # BYTES of the release: of a large one a moment later, as writing it holds up whatever else is written there
     detached
     exec </dev/null
-    [ "$1" != all ] || sleep 2
+    if [ "$1" -ge "$large" ]; then
+        trap : HUP INT TERM # where the machine goes down, the moment is over
+        sleep 2 || :
+    fi
     [ -e "$root/identity" ] || return 0
     seal_all
     sweep_if_due
@@ -112,19 +117,24 @@ arrive() { # RELEASE FORM BYTES|all FOLDER
     keep_bundle "$1" "$4" "$cut"
 }
 
-keep_as_they_come() { # FOLDER < NAMES: what is whole of all but the last of them is in chunks/ then
+# They are hashed where tar cannot reach them any more: a name may come twice.
+keep_as_they_come() ( # FOLDER < NAMES: what is whole of all but the last of them is in chunks/ then
     cd "$1"
+    apart=${1%/*}/.at-${1##*/.in-}
+    mkdir -m 0700 "$apart"
     before=
     set --
     while read -r piece; do
         ! is_digest "$before" || set -- "$@" "$before"
         before=$piece
         if [ $# -ge 32 ]; then
-            ! are_whole "$@" || mv -f "$@" "$root/chunks/" || :
+            if mv -f "$@" "$apart/"; then keep_pieces "$apart" || :; fi
             set --
         fi
     done
-} >/dev/null 2>&1
+    # What is not whole is missing, which is found.
+    rm -rf "$apart"
+) >/dev/null 2>&1
 
 # The status of what only a process that outlives its connection can settle.
 later=75
