@@ -334,7 +334,6 @@ mod tests {
                 () = interrupts.next() => panic!("nobody has interrupted anything yet"),
                 () = tokio::task::yield_now() => {}
             }
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT).unwrap();
             // It arrives, and is known to have, before anybody asks again.
             let mut witness = signal(SignalKind::interrupt()).unwrap();
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT).unwrap();
