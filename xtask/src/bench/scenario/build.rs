@@ -27,6 +27,6 @@ pub(super) fn measure(bench: &Bench<'_>) -> io::Result<Section> {
             .to_owned(),
         rows: vec![Row { wall_s: Some(wall), ..Row::named("cargo build") }],
         goals: vec![Goal::at_most("wall time", Some(wall / MINUTE), LIMIT, "min")],
-        notes: vec![format!("The release binary has {} MB.", crate::bench::report::figure(size))],
+        notes: vec![format!("The release binary that was measured has {} MB.", crate::bench::report::figure(size))],
     })
 }

@@ -140,7 +140,9 @@ fn share(line: &str) -> Option<Share> {
         "[k]" => KERNEL,
         _ => GROUPS.iter().find(|(_, names)| fits(names)).map_or(REST, |(group, _)| group),
     };
-    Some(Share { percent, group, function: function.trim().to_owned() })
+    // Columns that were not asked for may follow.
+    let name = function.trim().split("  ").next()?;
+    Some(Share { percent, group, function: name.to_owned() })
 }
 
 #[cfg(test)]
