@@ -25,6 +25,9 @@ pub(super) fn measure(bench: &Bench<'_>) -> io::Result<Section> {
         method: "From the start of the process to its end.".to_owned(),
         goals: vec![Goal::at_most("wall time", wall_ms, LIMIT, "ms")],
         rows,
-        notes: vec![format!("The binary that was measured has {} MB; a profile adds the names of its functions.", crate::bench::report::figure(size))],
+        notes: vec![format!(
+            "The binary that was measured has {} MB; a profile adds the names of its functions.",
+            crate::bench::report::figure(size)
+        )],
     })
 }
