@@ -96,7 +96,7 @@ impl Fleet {
 
     /// CPU time, in seconds, that the hosts have spent so far: their sshd, and whatever ran there.
     pub(crate) fn spent(&self) -> f64 {
-        Pid::from_raw(i32::try_from(self.keeper.id()).unwrap_or_default()).map(family::spent).unwrap_or_default()
+        self.keeper().map(family::spent).unwrap_or_default()
     }
 
     /// Waits until nothing runs on the hosts but their sshd.
@@ -112,7 +112,11 @@ impl Fleet {
     }
 
     fn processes(&self) -> usize {
-        Pid::from_raw(i32::try_from(self.keeper.id()).unwrap_or_default()).map(family::count).unwrap_or_default()
+        self.keeper().map(family::count).unwrap_or_default()
+    }
+
+    fn keeper(&self) -> Option<Pid> {
+        Pid::from_raw(i32::try_from(self.keeper.id()).unwrap_or_default())
     }
 
     /// Empties all homes, as if nobody had ever been there.
